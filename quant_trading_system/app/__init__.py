@@ -1,0 +1,3 @@
+"""Wiring: settings, the eight steps, inbox, performers, shutdown."""
+
+from __future__ import annotations

@@ -1,0 +1,50 @@
+"""The clock that really reads time. Decides how venue time follows a broker's clock that may run faster than ours."""
+
+from __future__ import annotations
+
+import time
+
+from quant_trading_system.core.types import MonoNanos, Nanos
+
+
+class SystemClock:
+    """Wall and monotonic time of this machine, and venue time as the broker's clock last told it.
+
+    Venue time equals wall time, unless it `follows_venue`: then it is 0 until `anchor` was called, so that nothing is
+    stamped with a time the venue has not reached, and afterwards runs from the anchor at `speed`. It never goes back: a
+    broker's clock that jumps ahead (the embedded exchange skips the night) is followed, one that falls behind is waited
+    for.
+    """
+
+    def __init__(self, *, follows_venue: bool = False) -> None:
+        self._anchor_venue_ns = 0
+        self._anchor_mono_ns = 0
+        self._speed = 1.0
+        self._latest_venue_ns = 0
+        self._is_anchored = False
+        self._follows_venue = follows_venue
+
+    def wall_ns(self) -> Nanos:
+        return Nanos(time.time_ns())
+
+    def mono_ns(self) -> MonoNanos:
+        return MonoNanos(time.monotonic_ns())
+
+    def venue_ns(self) -> Nanos:
+        if not self._is_anchored:
+            return Nanos(0) if self._follows_venue else self.wall_ns()
+        told = self._anchor_venue_ns + int((time.monotonic_ns() - self._anchor_mono_ns) * self._speed)
+        self._latest_venue_ns = max(self._latest_venue_ns, told)
+        return Nanos(self._latest_venue_ns)
+
+    def anchor(self, venue_ns: int, *, mono_ns: int, speed: float) -> None:
+        """Say what the venue's clock showed at a monotonic moment, and how many venue seconds pass in one of ours."""
+        assert speed > 0, "a clock runs forward"
+        self._anchor_venue_ns = venue_ns
+        self._anchor_mono_ns = mono_ns
+        self._speed = speed
+        self._is_anchored = True
+
+    @property
+    def speed(self) -> float:
+        return self._speed

@@ -1,0 +1,212 @@
+"""The order gateway: the only place that sends POST on orders. Decides nothing; it stores, re-checks, sends, and tells.
+
+For each approved order: the intent row is committed; in the loop step of the socket write the latch, the lease, the
+state and the version of the limits are looked at once more; then its bytes leave. What came of it goes back to the
+engine as an event. An order of which no byte left is tried again, byte-identical under the same id; anything else that
+is not a clear answer is in doubt, and only the broker can say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from quant_trading_system.adapters.alpaca.limits import Lane as RequestLane
+from quant_trading_system.adapters.alpaca.orders import OrderClient, is_duplicate, payload
+from quant_trading_system.app.inbox import Inbox, Lane
+from quant_trading_system.app.stamps import Stamps, stamps
+from quant_trading_system.core.broker import BrokerOrder
+from quant_trading_system.core.clock import Clock
+from quant_trading_system.core.errors import InDoubt, Refused, Unavailable
+from quant_trading_system.core.events import (
+    Event,
+    OrderAnswered,
+    OrderDropped,
+    OrderInDoubt,
+    OrderRefused,
+    OrderSending,
+)
+from quant_trading_system.core.types import NANOS_PER_SECOND
+from quant_trading_system.core.values import Approved, OrderIntent
+from quant_trading_system.persistence.errors import IntentNotStored
+from quant_trading_system.persistence.intents import IntentStore
+
+WORKERS = 4
+QUEUE_MAX = 200  # twenty times what a minute may send (control P24)
+RETRY_DELAYS_S = (1.0, 2.0, 4.0)  # R098
+COMMITS_MEASURED = 100
+
+
+class RefusedAtTheWire(Exception):
+    """The re-check in the loop step of the write said no; not one byte left."""
+
+
+class Checks(Protocol):
+    """What the gateway asks the engine before bytes leave."""
+
+    def refusal_before_write(self, approved: Approved, *, mono_ns: int) -> str | None: ...
+
+    def refusal_before_retry(self, approved: Approved) -> str | None: ...
+
+
+class OrderGateway:
+    """Sends what the gate approved, a few at a time, in the order it was approved."""
+
+    def __init__(
+        self,
+        *,
+        client: OrderClient,
+        intents: IntentStore,
+        checks: Checks,
+        inbox: Inbox,
+        clock: Clock,
+        epoch: Callable[[], int],
+        on_first_byte: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self._client = client
+        self._intents = intents
+        self._checks = checks
+        self._inbox = inbox
+        self._clock = clock
+        self._epoch = epoch
+        self._on_first_byte = on_first_byte
+        self._queue: asyncio.Queue[Approved] = asyncio.Queue(maxsize=QUEUE_MAX)
+        self.in_flight = 0
+        self._commits_s: deque[float] = deque(maxlen=COMMITS_MEASURED)
+
+    @property
+    def commit_p99_s(self) -> float | None:
+        """Slowest but one in a hundred of the last commits, in seconds; None before there are enough to say."""
+        if len(self._commits_s) < COMMITS_MEASURED:
+            return None
+        return sorted(self._commits_s)[-2]
+
+    def submit(self, approved: Approved) -> None:
+        """Queue one approved order; a full queue drops it, and says so."""
+        try:
+            self._queue.put_nowait(approved)
+        except asyncio.QueueFull:
+            self._drop(approved, f"the gateway's queue holds {QUEUE_MAX} orders")
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(WORKERS):
+                group.create_task(self._work(), name=f"gateway-{number}")
+
+    @property
+    def is_idle(self) -> bool:
+        return self._queue.empty() and self.in_flight == 0
+
+    async def _work(self) -> None:
+        while True:
+            approved = await self._queue.get()
+            self.in_flight += 1
+            try:
+                await self._send(approved)
+            finally:
+                self.in_flight -= 1
+
+    async def _send(self, approved: Approved) -> None:
+        intent = approved.intent
+        started_ns = self._clock.mono_ns()
+        try:
+            await self._intents.commit(approved, payload=payload(intent), epoch=self._epoch())
+            self._commits_s.append((self._clock.mono_ns() - started_ns) / NANOS_PER_SECOND)
+        except IntentNotStored as error:
+            self._drop(approved, f"intent not stored: {error}")
+            return
+        for delay_s in (*RETRY_DELAYS_S, None):
+            if await self._attempt(approved):
+                return
+            if delay_s is None:
+                self._drop(approved, f"no connection in {len(RETRY_DELAYS_S) + 1} attempts")
+                return
+            await asyncio.sleep(delay_s)
+            refusal = self._checks.refusal_before_retry(approved)
+            if refusal is not None:
+                self._drop(approved, f"refused before a retry: {refusal}")
+                return
+
+    async def _attempt(self, approved: Approved) -> bool:
+        """Send once. Returns False where no byte left and it may be tried again."""
+        intent = approved.intent
+        guard = _WriteGuard(approved, gateway=self)
+        try:
+            lane = RequestLane.CLOSE if approved.reduces_exposure else RequestLane.ORDER
+            order = await self._client.submit(intent, before_write=guard, lane=lane)
+        except Refused as error:
+            self._tell_refusal(intent, error)
+        except InDoubt as error:
+            self._tell_doubt(intent, str(error))
+        except (Unavailable, RefusedAtTheWire) as error:
+            if guard.refusal is not None:
+                self._drop(approved, guard.refusal)
+            elif guard.has_written:
+                self._tell_doubt(intent, str(error))
+            else:
+                return False
+        except asyncio.CancelledError:
+            if guard.has_written:
+                self._tell_doubt(intent, "the daemon stopped while the answer was awaited")
+            raise
+        else:
+            self._answer(intent, order)
+        return True
+
+    def check(self, approved: Approved) -> str | None:
+        """Called in the loop step of the write; a refusal keeps every byte back."""
+        now_ns = self._clock.mono_ns()
+        refusal = self._checks.refusal_before_write(approved, mono_ns=now_ns)
+        if refusal is None:
+            self._on_first_byte((now_ns - approved.intent.decided_mono_ns) / NANOS_PER_SECOND)
+            self._put(OrderSending(client_order_id=approved.intent.client_order_id, **self._stamps()))
+        return refusal
+
+    def _answer(self, intent: OrderIntent, order: BrokerOrder) -> None:
+        self._put(OrderAnswered(client_order_id=intent.client_order_id, order=order, **self._stamps()))
+
+    def _tell_refusal(self, intent: OrderIntent, error: Refused) -> None:
+        if is_duplicate(error):
+            # Ours only if the order found by that id equals the payload: the engine asks and compares.
+            self._tell_doubt(intent, f"the broker knows this id already: {error.message}")
+            return
+        self._put(
+            OrderRefused(
+                client_order_id=intent.client_order_id,
+                http_status=error.http_status,
+                code=error.code,
+                message=error.message,
+                **self._stamps(),
+            )
+        )
+
+    def _tell_doubt(self, intent: OrderIntent, reason: str) -> None:
+        self._put(OrderInDoubt(client_order_id=intent.client_order_id, reason=reason, **self._stamps()))
+
+    def _drop(self, approved: Approved, reason: str) -> None:
+        self._put(OrderDropped(client_order_id=approved.intent.client_order_id, reason=reason, **self._stamps()))
+
+    def _put(self, event: Event) -> None:
+        self._inbox.put(event, Lane.ORDERS)
+
+    def _stamps(self) -> Stamps:
+        return stamps(self._clock)
+
+
+class _WriteGuard:
+    """The callable that runs right before the first byte. Remembers whether bytes may have left."""
+
+    def __init__(self, approved: Approved, *, gateway: OrderGateway) -> None:
+        self._approved = approved
+        self._gateway = gateway
+        self.refusal: str | None = None
+        self.has_written = False
+
+    def __call__(self) -> None:
+        self.refusal = self._gateway.check(self._approved)
+        if self.refusal is not None:
+            raise RefusedAtTheWire(self.refusal)
+        self.has_written = True

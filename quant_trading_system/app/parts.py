@@ -1,0 +1,180 @@
+"""Everything a run of the daemon is made of, filled in step by step. Wires; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from quant_trading_system.app.clocks import SystemClock
+from quant_trading_system.app.inbox import LANE_NAMES, Inbox, Lane
+from quant_trading_system.app.options import TradeOptions
+from quant_trading_system.app.report import SessionTally, build_report, write_report
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.startup import StartupReport
+from quant_trading_system.core.clock import to_new_york
+from quant_trading_system.core.errors import OperatorError
+from quant_trading_system.core.events import StoreSeen
+from quant_trading_system.core.records import AlertRecord, Record
+from quant_trading_system.core.types import Mode, Store
+from quant_trading_system.core.views import EngineView
+from quant_trading_system.observability.systemd import Notifier
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from quant_trading_system.adapters.alpaca.credentials import Credentials
+    from quant_trading_system.adapters.alpaca.hosts import Endpoints
+    from quant_trading_system.adapters.alpaca.http import AlpacaHttp
+    from quant_trading_system.adapters.alpaca.read import ReadClient
+    from quant_trading_system.app.exchange_process import ExchangeProcess
+    from quant_trading_system.app.gateway import OrderGateway
+    from quant_trading_system.app.kill_latch import KillLatch
+    from quant_trading_system.app.performers import Performers
+    from quant_trading_system.app.port import Port
+    from quant_trading_system.app.reconciler import Reconciler
+    from quant_trading_system.app.settings import BrokerKeys, Loaded, Settings
+    from quant_trading_system.app.supervisor import Supervisor
+    from quant_trading_system.dashboard.hub import EventHub
+    from quant_trading_system.engine.engine import Engine
+    from quant_trading_system.observability.alerts import Alerts
+    from quant_trading_system.observability.health import Health
+    from quant_trading_system.observability.logs import LogSetup
+    from quant_trading_system.observability.metrics import Metrics
+    from quant_trading_system.persistence.database import Database
+    from quant_trading_system.persistence.instance import Instance
+    from quant_trading_system.persistence.latch_file import LatchFile
+    from quant_trading_system.persistence.lease import Lease
+    from quant_trading_system.persistence.redis_state import RedisState
+    from quant_trading_system.persistence.tape import TapeWriter
+    from quant_trading_system.persistence.writer import BehindWriter
+
+
+@dataclass(slots=True, kw_only=True)
+class Parts:
+    """Attributes without a default appear as their step comes up; a step uses what earlier steps made."""
+
+    options: TradeOptions
+    clock: SystemClock
+    inbox: Inbox
+    report: StartupReport
+    request_stop: Callable[[str], None]
+    fail: Callable[[OperatorError], None]
+    notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
+    tally: SessionTally = field(default_factory=SessionTally)
+    rng: random.Random = field(default_factory=random.Random)
+    """Jitter of retries and back-offs; nothing that is decided depends on it."""
+    is_ready: bool = False
+
+    group: asyncio.TaskGroup = field(init=False)
+    supervisor: Supervisor = field(init=False)
+    # 1
+    loaded: Loaded = field(init=False)
+    state_dir: Path = field(init=False)
+    control_token: str = field(init=False)
+    # 2
+    logs: LogSetup = field(init=False)
+    log: FilteringBoundLogger = field(init=False)
+    metrics: Metrics | None = None
+    alerts: Alerts = field(init=False)
+    health: Health = field(init=False)
+    port: Port = field(init=False)
+    hub: EventHub = field(init=False)
+    http_address: str = ""
+    # 3
+    database: Database = field(init=False)
+    instance: Instance = field(init=False)
+    latch_file: LatchFile = field(init=False)
+    lease: Lease = field(init=False)
+    writer: BehindWriter = field(init=False)
+    # 4
+    redis: RedisState = field(init=False)
+    # 5
+    exchange: ExchangeProcess | None = None
+    endpoints: Endpoints = field(init=False)
+    credentials: Credentials = field(init=False)
+    http: AlpacaHttp = field(init=False)
+    read: ReadClient = field(init=False)
+    account_number: str = ""
+    tape: TapeWriter = field(init=False)
+    engine: Engine = field(init=False)
+    gateway: OrderGateway = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    latch: KillLatch = field(init=False)
+    performers: Performers = field(init=False)
+
+    @property
+    def mode(self) -> Mode:
+        return self.options.mode
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+    @property
+    def keys(self) -> BrokerKeys | None:
+        return self.loaded.keys
+
+    # what many parts tell
+
+    def tell_store(self, store: Store, is_up: bool, detail: str = "") -> None:
+        self.inbox.put(StoreSeen(store=store, is_up=is_up, detail=detail, **stamps(self.clock)), Lane.ORDERS)
+
+    def remember(self, record: Record) -> None:
+        """One row of the engine: stored behind, counted, shown; alerts go out."""
+        self.writer.put(record)
+        self.tally.keep(record)
+        self.port.keep(record)
+        self.hub.publish_record(record)
+        if self.metrics is not None:
+            self.metrics.on_record(record)
+        if isinstance(record, AlertRecord):
+            self.alerts.send(record.severity, record.code, record.text, record.context)
+
+    def note_component_error(self, component: str) -> None:
+        if self.metrics is not None:
+            self.metrics.on_component_error(component)
+
+    def note_healing(self, action: str, outcome: str) -> None:
+        if self.metrics is not None:
+            self.metrics.healing(action, outcome)
+
+    def note_dropped(self, lane: Lane, count: int) -> None:
+        if self.metrics is not None:
+            self.metrics.inc_inbox_dropped(LANE_NAMES[lane], count)
+
+    # what a person reads
+
+    def banner(self) -> str:
+        """One line: mode, band, account, what is traded."""
+        view = self.engine.view()
+        equity = view.money.equity_usd
+        band = f" · {self.port.band}" if self.port.band else ""
+        dry = " · DRY RUN" if self.settings.trade.is_dry_run else ""
+        money = "" if equity is None else f" · equity ${equity:,.2f}"
+        return (
+            f"{self.mode.upper()}{band}{dry} · account {self.account_number}{money} · "
+            f"{len(view.strategies)} strategies · {len(view.data)} symbols · {view.state}"
+        )
+
+    def status_line(self) -> str:
+        """For systemd STATUS and the process title of a log: one human line."""
+        view: EngineView = self.engine.view()
+        ages = [age for age in view.stream_last_message_age_s.values() if age is not None]
+        data = f"data {min(ages):.1f} s" if ages else "no data yet"
+        held = sum(1 for position in view.positions if position.quantity)
+        return f"{self.mode} · {view.state} · {held} positions · {data} · {to_new_york(view.venue_ns):%H:%M} New York"
+
+    def write_report(self, view: EngineView, stop_reason: str) -> None:
+        """Write the session's report where `--output` asked for one."""
+        path = self.settings.trade.output
+        if path is None:
+            return
+        try:
+            write_report(path, build_report(view, self.tally, account=self.account_number, stop_reason=stop_reason))
+        except OperatorError as error:
+            self.fail(error)

@@ -1,0 +1,152 @@
+"""Carries out what the engine asks. One short method an effect; everything slow is handed to a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from quant_trading_system.adapters.alpaca.cancel import CancelClient
+from quant_trading_system.adapters.alpaca.read import ReadClient
+from quant_trading_system.app.gateway import OrderGateway
+from quant_trading_system.app.inbox import Inbox, Lane
+from quant_trading_system.app.kill_latch import KillLatch
+from quant_trading_system.app.reconciler import Reconciler
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.core.clock import Clock
+from quant_trading_system.core.effects import (
+    Answer,
+    AskOrder,
+    CancelEverything,
+    CancelOrder,
+    ClearLatch,
+    Effect,
+    EngageLatch,
+    Remember,
+    RequestReconciliation,
+    SendOrder,
+    WatchSymbols,
+)
+from quant_trading_system.core.errors import Bug, InDoubt, Unavailable, VenueError
+from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
+from quant_trading_system.core.records import Record
+
+TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
+CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+UNANSWERED_MAX = 1_000
+
+
+class Performers:
+    """Dispatches effects by type. `remember` and `answer` are given, so that stores and HTTP stay out of here."""
+
+    def __init__(
+        self,
+        *,
+        group: asyncio.TaskGroup,
+        inbox: Inbox,
+        clock: Clock,
+        gateway: OrderGateway,
+        read: ReadClient,
+        cancel: CancelClient,
+        reconciler: Reconciler,
+        latch: KillLatch,
+        remember: Callable[[Record], None],
+        answer: Callable[[Answer], None],
+        watch: Callable[[Sequence[str]], None],
+    ) -> None:
+        self._group = group
+        self._inbox = inbox
+        self._clock = clock
+        self._gateway = gateway
+        self._read = read
+        self._cancel = cancel
+        self._reconciler = reconciler
+        self._latch = latch
+        self._remember = remember
+        self._answer = answer
+        self._watch = watch
+        self._running: set[asyncio.Task[None]] = set()
+        self._is_cancelling_all = False
+        self._actions: dict[type[Effect], Callable[[Any], None]] = {
+            SendOrder: lambda effect: self._gateway.submit(effect.approved),
+            CancelOrder: lambda effect: self._spawn("cancel", self._cancel_order(effect)),
+            CancelEverything: self._start_cancel_all,
+            AskOrder: lambda effect: self._spawn("ask", self._ask(effect)),
+            RequestReconciliation: lambda _effect: self._reconciler.request(),
+            EngageLatch: lambda effect: self._spawn("latch", self._latch.engage(effect.operator, effect.reason)),
+            ClearLatch: lambda effect: self._spawn("latch", self._latch.clear(effect.operator, effect.reason)),
+            Remember: lambda effect: self._remember(effect.record),
+            Answer: lambda effect: self._answer(effect),
+            WatchSymbols: lambda effect: self._watch(effect.symbols),
+        }
+
+    def perform(self, effects: Sequence[Effect]) -> None:
+        """Start every effect, in order."""
+        for effect in effects:
+            self._actions[type(effect)](effect)
+
+    @property
+    def tasks(self) -> int:
+        return len(self._running)
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._running) >= TASKS_MAX:
+            work.close()
+            raise Bug(f"{len(self._running)} broker calls are under way, limit {TASKS_MAX}")
+        task = self._group.create_task(work, name=f"perform-{name}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _cancel_order(self, effect: CancelOrder) -> None:
+        try:
+            reply = await self._cancel.cancel(effect.broker_order_id)
+        except VenueError as error:
+            self._inbox.put(
+                CancelInDoubt(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),
+                Lane.ORDERS,
+            )
+            return
+        self._inbox.put(
+            CancelAnswered(
+                client_order_id=effect.client_order_id,
+                accepted=reply.accepted,
+                http_status=reply.http_status,
+                code=reply.code,
+                message=reply.message,
+                **stamps(self._clock),
+            ),
+            Lane.ORDERS,
+        )
+
+    def _start_cancel_all(self, effect: CancelEverything) -> None:
+        if not self._is_cancelling_all:
+            self._is_cancelling_all = True
+            self._spawn("cancel-all", self._cancel_all(effect.reason))
+
+    async def _cancel_all(self, reason: str) -> None:
+        """Cancel until the broker shows no open order, with growing pauses; the reconciler reports what is left."""
+        try:
+            for delay_s in CANCEL_ALL_DELAYS_S:
+                await asyncio.sleep(delay_s)
+                try:
+                    await self._cancel.cancel_all()
+                    if not await self._read.open_orders():
+                        return
+                except (Unavailable, InDoubt, VenueError):
+                    continue  # tried again after the next pause; the last failure shows in the reconciliation
+        finally:
+            self._is_cancelling_all = False
+            self._reconciler.request()
+
+    async def _ask(self, effect: AskOrder) -> None:
+        try:
+            order = await self._read.order_by_client_id(effect.client_order_id)
+        except VenueError as error:
+            self._inbox.put(
+                LookupFailed(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),
+                Lane.ORDERS,
+            )
+            return
+        self._inbox.put(
+            LookupAnswered(client_order_id=effect.client_order_id, order=order, **stamps(self._clock)), Lane.ORDERS
+        )

@@ -1,0 +1,324 @@
+"""Step 5: the account verified, `trade_updates` listening, orders, positions and fills recovered and reconciled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
+
+import click
+
+from quant_trading_system.adapters.alpaca.answers import Asset
+from quant_trading_system.adapters.alpaca.cancel import CancelClient
+from quant_trading_system.adapters.alpaca.credentials import Credentials
+from quant_trading_system.adapters.alpaca.hosts import LIVE, PAPER, Endpoints, exchange_endpoints
+from quant_trading_system.adapters.alpaca.http import AlpacaHttp
+from quant_trading_system.adapters.alpaca.limits import RequestBudget
+from quant_trading_system.adapters.alpaca.orders import OrderClient
+from quant_trading_system.adapters.alpaca.read import ReadClient
+from quant_trading_system.adapters.alpaca.trade_stream import TradeStream
+from quant_trading_system.app.engine_loop import EngineLoop
+from quant_trading_system.app.gateway import OrderGateway
+from quant_trading_system.app.inbox import Lane
+from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.performers import Performers
+from quant_trading_system.app.reconciler import Reconciler
+from quant_trading_system.app.settings import to_limits, to_strategies
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.timed_strategy import TimedStrategy
+from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, start_exchange
+from quant_trading_system.app.waiting import wait_until
+from quant_trading_system.app.watch import Watch
+from quant_trading_system.core.broker import BrokerAccount
+from quant_trading_system.core.errors import (
+    ExitCode,
+    OperatorError,
+    Refused,
+    SafetyRefusal,
+    TemporaryFailure,
+    VenueError,
+)
+from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
+from quant_trading_system.core.types import NANOS_PER_SECOND, Mode, Nanos, Symbol
+from quant_trading_system.engine.build import build_engine
+from quant_trading_system.engine.config import EngineConfig
+from quant_trading_system.persistence.instance import bind_account
+from quant_trading_system.persistence.intents import IntentStore
+from quant_trading_system.persistence.recovery import load_restored
+from quant_trading_system.persistence.tape import TapeWriter
+
+SYMBOLS_OF_EXCHANGE_MAX = 200
+RECONCILED_SECONDS_MAX = 30.0
+TASKS_STOP_SECONDS_MAX = 2.0
+LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
+
+
+@asynccontextmanager
+async def broker(parts: Parts) -> AsyncIterator[str]:
+    """Connect to the broker, build the engine, recover, and reconcile before anything may trade."""
+    async with AsyncExitStack() as stack:
+        parts.endpoints = await _endpoints(parts, stack)
+        await _open_http(parts, stack)
+        account = await _verify_account(parts)
+        await _anchor(parts)
+        restored = await load_restored(parts.database, stamps=stamps(parts.clock))
+        symbols = await _symbols(parts)
+        _build(parts, account, symbols, restored, stack)
+        _start_loops(parts, stack)
+        _tell_first(parts, restored)
+        await _wait_reconciled(parts)
+        _refuse_foreign(parts)
+        _say_recovery(parts, restored)
+        masked = account.account_number[:2] + "…" + account.account_number[-3:]
+        yield f"account {masked} · {account.status} · equity ${account.equity_usd:,.2f} · reconciled"
+
+
+async def _endpoints(parts: Parts, stack: AsyncExitStack) -> Endpoints:
+    settings = parts.settings
+    if parts.mode is Mode.SIM:
+        url = settings.simulation.exchange_url or await start_exchange(parts, stack)
+        parts.port.exchange_url = url
+        return exchange_endpoints(url, feed=settings.broker.feed)
+    base = LIVE if parts.mode is Mode.LIVE else PAPER
+    trading = settings.broker.trading_url or base.trading_url
+    stream = f"{trading.replace('http', 'ws', 1)}/stream" if settings.broker.trading_url else base.trade_stream_url
+    return Endpoints(
+        trading_url=trading,
+        data_url=settings.broker.data_url or base.data_url,
+        stream_url=settings.broker.stream_url or base.stream_url,
+        trade_stream_url=stream,
+        feed=settings.broker.feed,
+    )
+
+
+async def _open_http(parts: Parts, stack: AsyncExitStack) -> None:
+    settings = parts.settings.broker
+    metrics = parts.metrics
+    assert metrics is not None, "metrics come before the broker"
+    keys = SIM_KEYS if parts.keys is None or parts.mode is Mode.SIM else (parts.keys.key_id, parts.keys.secret_key)
+    parts.credentials = Credentials(*keys)
+    parts.http = await stack.enter_async_context(
+        AlpacaHttp(
+            parts.endpoints,
+            parts.credentials,
+            clock=parts.clock,
+            budget=RequestBudget(
+                settings.requests_per_minute, settings.requests_reserved_per_minute, clock=parts.clock
+            ),
+            on_request=metrics.on_request,
+            on_breaker=lambda target, state: metrics.set_breaker(target, state.value),
+        )
+    )
+    parts.read = ReadClient(parts.http, clock=parts.clock, rng=parts.rng)
+
+
+async def _verify_account(parts: Parts) -> BrokerAccount:
+    """Ask who we are.
+
+    Raises:
+        OperatorError: keys refused, or the account may not trade.
+        SafetyRefusal: it is not the account that was named, or not this database's.
+        TemporaryFailure: the broker cannot be reached.
+    """
+    try:
+        account = await parts.read.account()
+    except Refused as error:
+        raise OperatorError(
+            f"the broker refused the keys: {error}",
+            fix="check the keys and that they belong to this mode",
+            exit_code=ExitCode.BROKER,
+        ) from error
+    except VenueError as error:
+        raise TemporaryFailure(
+            f"the broker cannot be reached: {error}", fix="check the network, then start again"
+        ) from error
+    named = parts.settings.trade.account
+    if parts.mode is Mode.LIVE and account.account_number != named:
+        raise SafetyRefusal(
+            f"--account names {named}, but the broker reports another account",
+            fix="use the keys of the account you mean",
+        )
+    if account.blocked or account.status != "ACTIVE":
+        raise OperatorError(
+            f"the account may not trade: status {account.status}, blocked {account.blocked}",
+            fix="see the broker's dashboard",
+            exit_code=ExitCode.BROKER,
+        )
+    await bind_account(parts.database, account.account_number)
+    parts.account_number = account.account_number
+    parts.port.account = account.account_number
+    parts.logs.set_context(account=account.account_number[-3:])
+    if parts.metrics is not None:
+        parts.metrics.set_mode(parts.mode.value, account.account_number[-3:])
+    return account
+
+
+async def _anchor(parts: Parts) -> None:
+    try:
+        reading = await anchor_clock(parts)
+    except VenueError as error:
+        raise TemporaryFailure(f"the broker's clock cannot be read: {error}") from error
+    parts.inbox.put(ClockSeen(reading=reading, **stamps(parts.clock)), Lane.OPERATOR)
+
+
+async def _symbols(parts: Parts) -> tuple[Symbol, ...]:
+    """What strategies may trade: the setting; in sim, where it is unset, whatever the exchange lists."""
+    universe = parts.settings.universe
+    if universe.symbols is not None:
+        chosen = [Symbol(symbol) for symbol in universe.symbols]
+    elif parts.mode is Mode.SIM:
+        assets: list[Asset] = await parts.read.assets()
+        chosen = sorted(asset.symbol for asset in assets if asset.tradable)[:SYMBOLS_OF_EXCHANGE_MAX]
+    else:
+        chosen = [Symbol("AAPL"), Symbol("MSFT"), Symbol("GOOGL")]  # R219
+    return tuple(symbol for symbol in chosen if symbol not in universe.restricted)
+
+
+def _build(
+    parts: Parts, account: BrokerAccount, symbols: tuple[Symbol, ...], restored: Restored, stack: AsyncExitStack
+) -> None:
+    settings, metrics = parts.settings, parts.metrics
+    assert metrics is not None, "metrics come before the engine"
+    parts.tape = TapeWriter(parts.state_dir / "tape")
+    stack.callback(parts.tape.close)
+    parts.engine = build_engine(
+        EngineConfig(
+            mode=parts.mode,
+            account=account.account_number,
+            instance=parts.instance.token,
+            symbols=symbols,
+            reference_symbol=Symbol(settings.universe.reference_symbol),
+            strategies=to_strategies(settings),
+            limits=to_limits(settings),
+            capital_usd=settings.portfolio.capital_usd,
+            is_dry_run=settings.trade.is_dry_run,
+            drift_band_fraction=Decimal(settings.portfolio.drift_band_fraction),
+            signal_seconds_max=settings.orders.signal_seconds_max,
+            entry_order_seconds_max=settings.orders.entry_seconds_max,
+            feed_silence_seconds_max=settings.data.silence_seconds_max,
+        ),
+        next_sequence=restored.next_sequence,
+        observe=lambda strategy: TimedStrategy(strategy, metrics.on_strategy_evaluation),
+    )
+    parts.gateway = OrderGateway(
+        client=OrderClient(parts.http),
+        intents=IntentStore(parts.database),
+        checks=parts.engine,
+        inbox=parts.inbox,
+        clock=parts.clock,
+        epoch=lambda: parts.lease.epoch,
+        on_first_byte=metrics.on_tick_to_order,
+    )
+    since = restored.last_stop_ns or Nanos(parts.clock.venue_ns() - LOOK_BACK_HOURS * 3_600 * NANOS_PER_SECOND)
+    parts.reconciler = Reconciler(
+        read=parts.read,
+        inbox=parts.inbox,
+        clock=parts.clock,
+        since_ns=since,
+        oldest_live_ns=lambda: parts.engine.oldest_live_ns,
+    )
+    parts.performers = Performers(
+        group=parts.group,
+        inbox=parts.inbox,
+        clock=parts.clock,
+        gateway=parts.gateway,
+        read=parts.read,
+        cancel=CancelClient(parts.http),
+        reconciler=parts.reconciler,
+        latch=parts.latch,
+        remember=parts.remember,
+        answer=parts.port.answer,
+        watch=lambda _symbols: None,
+    )
+    parts.port.read_view = parts.engine.view
+
+
+def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
+    start = parts.supervisor.start
+    watch = Watch(parts)
+    loop = EngineLoop(
+        engine=parts.engine,
+        inbox=parts.inbox,
+        tape=parts.tape,
+        perform=parts.performers.perform,
+        on_progress=watch.on_progress,
+    )
+    trade_stream = TradeStream(
+        parts.endpoints,
+        parts.credentials,
+        parts.clock,
+        lambda event: parts.inbox.put(event, Lane.ORDERS),
+        rng=parts.rng,
+        on_problem=lambda reason: parts.log.warning("trade_updates_unreadable", reason=reason),
+    )
+    start("engine", loop.run, owner="engine")
+    start("order-gateway", parts.gateway.run, owner="orders")
+    start("reconciler", parts.reconciler.run, owner="orders")
+    start("trade-updates", trade_stream.run, owner="orders")
+    start("kill-latch", lambda: parts.latch.watch(on_touched=watch.on_touched), owner="safety")
+    start("tape", watch.run_tape, owner="stores", is_critical=False)
+    start("timers", watch.run_timers, owner="engine")
+    start("health", watch.run_health, owner="engine")
+    start("live-state", watch.run_live_state, owner="stores", is_critical=False)
+    start("venue-clock", VenueWatch(parts).run, owner="broker", is_critical=False)
+    stack.push_async_callback(watch.close)
+    stack.push_async_callback(
+        parts.supervisor.stop, "engine", "orders", "safety", "broker", timeout_s=TASKS_STOP_SECONDS_MAX
+    )
+
+
+def _tell_first(parts: Parts, restored: Restored) -> None:
+    """The engine's first events: what the database knew, who holds the lease; then a first pass is asked for."""
+    parts.inbox.put(restored, Lane.OPERATOR)
+    parts.inbox.put(
+        LeaseSeen(
+            held=parts.lease.is_held,
+            epoch=parts.lease.epoch,
+            deadline_mono_ns=parts.lease.deadline_mono_ns,
+            **stamps(parts.clock),
+        ),
+        Lane.OPERATOR,
+    )
+    parts.reconciler.request()
+
+
+async def _wait_reconciled(parts: Parts) -> None:
+    """Until a pass agreed with our books, or its differences were dealt with, and both sides are known.
+
+    Raises:
+        TemporaryFailure: not within `RECONCILED_SECONDS_MAX`.
+    """
+    engine = parts.engine
+    if not await wait_until(
+        lambda: engine.is_reconciled and engine.is_trade_stream_up, timeout_s=RECONCILED_SECONDS_MAX
+    ):
+        raise TemporaryFailure(
+            f"not reconciled with the broker within {RECONCILED_SECONDS_MAX:.0f} s: {engine.reconciliation_state}",
+            fix="see the log; a start after the broker is back recovers",
+        )
+
+
+def _refuse_foreign(parts: Parts) -> None:
+    """Another database of this program traded this account lately: two books of one account cannot both be right.
+
+    Raises:
+        SafetyRefusal: naming one of its orders.
+    """
+    foreign = parts.engine.foreign_orders
+    if foreign:
+        raise SafetyRefusal(
+            f"{len(foreign)} orders of the last {LOOK_BACK_HOURS} h on this account were made by another database of "
+            f"this program, such as {foreign[0]}; this one is {parts.instance.token}",
+            fix="start with that database (database.url or --state-dir), or stop the other daemon and wait a day",
+        )
+
+
+def _say_recovery(parts: Parts, restored: Restored) -> None:
+    """What happened while we were down, for the person who started us."""
+    if restored.is_first_start:
+        click.echo("      first start: nothing to recover", err=True)
+        return
+    lines = parts.engine.recovery_report()
+    for line in lines or ["nothing happened at the broker while the daemon was down"]:
+        click.echo(f"      recovered: {line}", err=True)
+    parts.log.info("recovered", lines=list(lines))

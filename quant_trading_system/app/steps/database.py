@@ -1,0 +1,104 @@
+"""Step 3: PostgreSQL reachable or started, schema at head, instance known, single-writer lease taken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from quant_trading_system.app.inbox import Lane
+from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.port import distribution_version
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.core.events import LeaseSeen
+from quant_trading_system.core.types import MonoNanos, Store
+from quant_trading_system.persistence import schema
+from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.embedded import EmbeddedPostgres
+from quant_trading_system.persistence.history import History
+from quant_trading_system.persistence.instance import open_instance
+from quant_trading_system.persistence.latch_file import FILE_NAME, LatchFile
+from quant_trading_system.persistence.lease import Lease
+from quant_trading_system.persistence.writer import BehindWriter
+
+FLUSH_SECONDS_MAX = 3.0
+TASKS_STOP_SECONDS_MAX = 1.0
+
+
+@asynccontextmanager
+async def database(parts: Parts) -> AsyncIterator[str]:
+    """Connect, migrate, take the lease; on the way down flush what waits and give the lease back."""
+    async with AsyncExitStack() as stack:
+        dsn, where = await _address(parts, stack)
+        await schema.upgrade(dsn)
+        parts.database = Database(dsn)
+        await parts.database.connect()
+        stack.push_async_callback(parts.database.close)
+        parts.latch_file = LatchFile(parts.state_dir / FILE_NAME)
+        parts.instance = await open_instance(
+            parts.database,
+            mode=parts.mode.value,
+            version=distribution_version(),
+            state_folder=parts.state_dir,
+            latch=parts.latch_file,
+            at_ns=parts.clock.wall_ns(),
+        )
+        parts.lease = Lease(parts.database, parts.mode.value, on_change=lambda *args: _tell_lease(parts, *args))
+        epoch = await parts.lease.acquire()
+        stack.push_async_callback(parts.lease.release)
+        parts.supervisor.start("lease", parts.lease.run, owner="database")
+        parts.port.history = History(parts.database)
+        parts.writer = BehindWriter(
+            parts.database,
+            on_health=lambda is_up, detail: parts.tell_store(Store.DATABASE, is_up, detail),
+            fence=lambda: parts.lease.epoch,
+            on_overflow=lambda count, is_critical: _note_overflow(parts, count, is_critical),
+            on_rejected=lambda record, detail: parts.log.error(
+                "record_rejected", kind=type(record).__name__, detail=detail
+            ),
+            on_write_seconds=lambda seconds: _note_write(parts, seconds),
+        )
+        parts.supervisor.start("store-writer", parts.writer.run, owner="database")
+        stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)
+        stack.push_async_callback(_flush, parts)
+        yield f"{where} · schema {await schema.current(dsn)} · instance {parts.instance.token} · epoch {epoch}"
+
+
+async def _flush(parts: Parts) -> None:
+    """Write what waits; what does not get written in time is said, for it will be missing after the next start."""
+    if not await parts.writer.flush(FLUSH_SECONDS_MAX):
+        parts.log.error("records_not_stored", waiting=parts.writer.depth, waited_s=FLUSH_SECONDS_MAX)
+
+
+async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
+    url = parts.settings.database.url
+    if url is not None:
+        return url.get_secret_value(), "PostgreSQL by URL"
+    server = EmbeddedPostgres(parts.state_dir / "postgres")
+    dsn = await server.start()
+    stack.push_async_callback(server.stop)
+    parts.supervisor.start(
+        "embedded-postgres",
+        lambda: server.supervise(
+            on_down=lambda detail: parts.tell_store(Store.DATABASE, False, detail),
+            on_up=lambda: parts.tell_store(Store.DATABASE, True),
+        ),
+        owner="database",
+    )
+    return dsn, "PostgreSQL embedded"
+
+
+def _tell_lease(parts: Parts, held: bool, epoch: int, deadline_mono_ns: MonoNanos) -> None:
+    parts.inbox.put(
+        LeaseSeen(held=held, epoch=epoch, deadline_mono_ns=deadline_mono_ns, **stamps(parts.clock)), Lane.OPERATOR
+    )
+
+
+def _note_overflow(parts: Parts, count: int, is_critical: bool) -> None:
+    parts.log.error("store_overflow", dropped=count, critical=is_critical)
+    if is_critical:
+        parts.tell_store(Store.DATABASE, False, f"{count} records of orders or fills did not fit the store's queue")
+
+
+def _note_write(parts: Parts, seconds: float) -> None:
+    if parts.metrics is not None:
+        parts.metrics.on_store_write("database", seconds)

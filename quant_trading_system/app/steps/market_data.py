@@ -1,0 +1,136 @@
+"""Step 8: history in, stream authenticated, the acknowledged subscription equal to the asked one, data fresh."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from quant_trading_system.adapters.alpaca.data_stream import DataStream
+from quant_trading_system.adapters.alpaca.streaming import StreamSettings
+from quant_trading_system.app.inbox import Lane
+from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.waiting import wait_until
+from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure, VenueError
+from quant_trading_system.core.events import (
+    BarSeen,
+    HistorySeen,
+    MarketEvent,
+    QuoteSeen,
+    StatusSeen,
+    StreamDown,
+    StreamUp,
+    TradeSeen,
+)
+from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
+
+SUBSCRIBED_SECONDS_MAX = 20.0
+FRESH_SECONDS_MAX = 10.0
+STREAM_STOP_SECONDS_MAX = 1.5
+DAYS_BACK_NS = 5 * 86_400 * NANOS_PER_SECOND  # the last session even before a long weekend
+KINDS = ((TradeSeen, "trade"), (QuoteSeen, "quote"), (BarSeen, "bar"), (StatusSeen, "status"))
+
+
+@asynccontextmanager
+async def market_data(parts: Parts) -> AsyncIterator[str]:
+    """Warm the indicators up from history, then listen.
+
+    Raises:
+        TemporaryFailure: no acknowledged subscription in time.
+    """
+    bars = await _warm_up(parts)
+    problems: list[str] = []
+    stream = DataStream(
+        parts.endpoints,
+        parts.credentials,
+        parts.clock,
+        lambda event: _tell(parts, event, problems),
+        _BatchSink(parts),
+        StreamSettings(silence_s=parts.settings.data.silence_seconds_max),
+        symbols=parts.engine.streamed_symbols,
+        is_open=lambda: parts.engine.is_session_open,
+        rng=parts.rng,
+        on_problem=lambda reason: parts.log.warning("market_data_unreadable", reason=reason),
+    )
+    parts.supervisor.start("market-data", stream.run, owner="market")
+    if not await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
+        why = problems[-1] if problems else "no answer"
+        raise TemporaryFailure(
+            f"market data not subscribed within {SUBSCRIBED_SECONDS_MAX:.0f} s: {why}",
+            fix="check the plan of the feed (broker.feed) and that no other program uses it",
+        )
+    fresh = await _wait_fresh(parts)
+    try:
+        yield _ready_text(parts, bars, fresh)
+    finally:
+        await parts.supervisor.stop("market", timeout_s=STREAM_STOP_SECONDS_MAX)
+
+
+def _ready_text(parts: Parts, bars: int, fresh: str) -> str:
+    warm = min((each.warm_symbols for each in parts.engine.view().strategies), default=0)
+    return f"{len(parts.engine.streamed_symbols)} symbols · {bars} bars of history · {warm} warm · {fresh}"
+
+
+def _tell(parts: Parts, event: StreamUp | StreamDown, problems: list[str]) -> None:
+    if isinstance(event, StreamDown):
+        problems[:] = [event.reason]
+    parts.inbox.put(event, Lane.ORDERS)
+
+
+class _BatchSink:
+    """Puts a frame of market data into the inbox and counts it by kind."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._inbox = parts.inbox
+        self._metrics = parts.metrics
+        self._names = dict(KINDS)
+
+    def __call__(self, events: list[MarketEvent]) -> None:
+        self._inbox.put_market(events)
+        if self._metrics is not None:
+            for kind, count in Counter(map(type, events)).items():
+                self._metrics.on_market_messages(self._name(kind), count)
+
+    def _name(self, kind: type[MarketEvent]) -> str:
+        name = self._names.get(kind)
+        if name is None:
+            name = next((name for base, name in KINDS if issubclass(kind, base)), "other")
+            self._names[kind] = name
+        return name
+
+
+async def _warm_up(parts: Parts) -> int:
+    """Read one-minute bars of the last session and hand them to the engine. Returns how many."""
+    most = parts.settings.data.warm_up_bars
+    if most == 0:
+        return 0
+    now_ns = parts.clock.venue_ns()
+    started_ns = parts.clock.mono_ns()
+    try:
+        history = await parts.read.bars(
+            parts.engine.streamed_symbols, start_ns=Nanos(now_ns - DAYS_BACK_NS), end_ns=now_ns, timeframe="1Min"
+        )
+    except VenueError as error:
+        raise OperatorError(
+            f"history for the warm-up cannot be read: {error}",
+            fix="check the data plan, or set data.warm_up_bars = 0 to warm up from the stream",
+            exit_code=ExitCode.BROKER,
+        ) from error
+    if parts.metrics is not None:
+        parts.metrics.on_data_fetch((parts.clock.mono_ns() - started_ns) / NANOS_PER_SECOND)
+    told = 0
+    for symbol, bars in history.items():
+        regular = tuple(bar for bar in bars if parts.engine.is_in_session(bar.start_ns))[-most:]
+        parts.inbox.put(HistorySeen(symbol=symbol, bars=regular, **stamps(parts.clock)), Lane.ORDERS)
+        told += len(regular)
+    return told
+
+
+async def _wait_fresh(parts: Parts) -> str:
+    """In session, wait for a first message; a quiet feed is said, and the gate refuses until it speaks."""
+    if not parts.engine.is_session_open:
+        return "the market is closed"
+    if await wait_until(lambda: parts.engine.feed_age_s is not None, timeout_s=FRESH_SECONDS_MAX):
+        return "fresh"
+    return f"no message within {FRESH_SECONDS_MAX:.0f} s: nothing is traded until data comes"

@@ -1,0 +1,73 @@
+"""Step 4: Redis reachable or started, live state published, the kill mirror readable."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from quant_trading_system.app.kill_latch import KillLatch
+from quant_trading_system.app.parts import Parts
+from quant_trading_system.core.errors import TemporaryFailure
+from quant_trading_system.core.types import Store
+from quant_trading_system.persistence.embedded import EmbeddedValkey
+from quant_trading_system.persistence.errors import StoreUnavailable
+from quant_trading_system.persistence.kill_store import KillStore
+from quant_trading_system.persistence.redis_state import RedisState
+
+TASKS_STOP_SECONDS_MAX = 1.0
+
+
+@asynccontextmanager
+async def redis(parts: Parts) -> AsyncIterator[str]:
+    """Connect, and read the three copies of the kill latch; a missing mirror is filled again."""
+    async with AsyncExitStack() as stack:
+        url, where = await _address(parts, stack)
+        parts.redis = RedisState(
+            url,
+            prefix=f"qts:{parts.instance.token}",
+            on_health=lambda is_up, detail: _tell(parts, is_up, detail),
+        )
+        stack.push_async_callback(parts.redis.close)
+        try:
+            await parts.redis.connect()
+        except StoreUnavailable as error:
+            raise TemporaryFailure(f"Redis does not answer: {error.detail}", fix="check redis.url") from error
+        parts.latch = KillLatch(
+            file=parts.latch_file,
+            touched=parts.state_dir / "KILL",
+            rows=KillStore(parts.database),
+            redis=parts.redis,
+            inbox=parts.inbox,
+            clock=parts.clock,
+        )
+        latches = await parts.latch.read_all()
+        stack.push_async_callback(parts.supervisor.stop, "redis", timeout_s=TASKS_STOP_SECONDS_MAX)
+        parts.supervisor.start("redis-watch", parts.redis.run, owner="redis", is_critical=False)
+        said = ", ".join(f"{store.value} {latch.value}" for store, latch in latches.items())
+        yield f"{where} · kill latch: {said}"
+
+
+def _tell(parts: Parts, is_up: bool, detail: str) -> None:
+    """Redis counts as up again once its mirror of the kill latch was read back, and filled where it was empty."""
+    if is_up:
+        parts.latch.wake()
+    else:
+        parts.tell_store(Store.REDIS, False, detail)
+
+
+async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
+    url = parts.settings.redis.url
+    if url is not None:
+        return url.get_secret_value(), "Redis by URL"
+    server = EmbeddedValkey(parts.state_dir / "valkey")
+    address = await server.start()
+    stack.push_async_callback(server.stop)
+    parts.supervisor.start(
+        "embedded-valkey",
+        lambda: server.supervise(
+            on_down=lambda detail: parts.tell_store(Store.REDIS, False, detail),
+            on_up=lambda: None,  # counts only once the mirror is filled again, which `redis-watch` sees to
+        ),
+        owner="redis",
+    )
+    return address, "Valkey embedded"

@@ -1,0 +1,46 @@
+"""Measures how long a strategy thinks. Changes nothing it says: the engine itself reads no clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from quant_trading_system.core.types import StrategyId
+from quant_trading_system.core.values import Bar, Signal
+from quant_trading_system.strategy.base import Strategy
+
+
+class TimedStrategy:
+    """A strategy whose evaluations are timed."""
+
+    def __init__(self, strategy: Strategy, on_evaluated: Callable[[str, float], None]) -> None:
+        self._strategy = strategy
+        self._on_evaluated = on_evaluated
+
+    @property
+    def id(self) -> StrategyId:
+        return self._strategy.id
+
+    @property
+    def kind(self) -> str:
+        return self._strategy.kind
+
+    @property
+    def indicators(self) -> tuple[str, ...]:
+        return self._strategy.indicators
+
+    @property
+    def bars_needed(self) -> int:
+        return self._strategy.bars_needed
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        return self._strategy.parameters
+
+    def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
+        started_s = time.perf_counter()
+        try:
+            return self._strategy.on_bar(bar, values, holding)
+        finally:
+            self._on_evaluated(self._strategy.id, time.perf_counter() - started_s)

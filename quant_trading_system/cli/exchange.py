@@ -1,0 +1,226 @@
+"""`exchange`: the embedded exchange alone. Decides what its flags mean; heavy imports wait until it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from quant_trading_system.core.errors import ExitCode, OperatorError
+
+if TYPE_CHECKING:
+    from quant_trading_system.simulator.server.faults import FaultRule
+    from quant_trading_system.simulator.server.service import ServiceSettings
+
+LISTEN_DEFAULT = "127.0.0.1:8090"
+PROFILES = ("current", "before-2026-07", "legacy-2021")
+CASH_USD_MAX = Decimal("1e12")
+KEY_CHARACTERS_MAX = 256
+
+_HOST_PORT = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([^:\s\[\]]+)):(\d{1,5})", re.ASCII)
+_SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-][A-Z0-9]{1,5})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """The flags as they were given; None where nothing was said."""
+
+    listen: tuple[str, int]
+    data: Path | None
+    speed: float
+    start_ns: int | None
+    seed: int | None
+    cash: Decimal | None
+    faults: Path | None
+    profile: str
+    rate_limit: int
+    key_id: str
+    secret_key: str
+    symbols: tuple[str, ...] | None
+    state_dir: Path | None
+
+
+class _HostPort(click.ParamType[tuple[str, int]]):
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        match = _HOST_PORT.fullmatch(str(value))
+        if match is None or int(match[3]) > 65_535:
+            self.fail(f"expected HOST:PORT like {LISTEN_DEFAULT}, found {value!r}", param, ctx)
+        return match[1] or match[2], int(match[3])
+
+
+class _Speed(click.ParamType[float]):
+    name = "X"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from quant_trading_system.simulator.server.settings import SPEED_MAX
+
+        try:
+            speed = float(str(value))
+        except ValueError:
+            speed = math.nan
+        if not 0 < speed <= SPEED_MAX:
+            self.fail(f"expected a number above 0 and at most {SPEED_MAX:g}, found {value!r}", param, ctx)
+        return speed
+
+
+class _Cash(click.ParamType[Decimal]):
+    name = "USD"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            cash = Decimal(str(value))
+        except InvalidOperation:
+            cash = Decimal("nan")
+        if not (cash.is_finite() and 0 < cash <= CASH_USD_MAX and cash == round(cash, 2)):
+            self.fail(f"expected an amount above 0 with at most two decimals, found {value!r}", param, ctx)
+        return cash
+
+
+class _Time(click.ParamType[int]):
+    name = "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from quant_trading_system.simulator.instants import NEW_YORK
+        from quant_trading_system.simulator.server.stamps import parse_instant
+
+        try:
+            return parse_instant(str(value), zone=NEW_YORK)
+        except ValueError:
+            self.fail(
+                f"expected a time like 2013-10-07T09:30 (New York) or with an offset, found {value!r}", param, ctx
+            )
+
+
+class _Key(click.ParamType[str]):
+    name = "KEY"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        printable = text.isascii() and text.isprintable() and " " not in text and ":" not in text
+        if not (text and printable and len(text) <= KEY_CHARACTERS_MAX):
+            self.fail("expected printable ASCII without blanks and colons", param, ctx)
+        return text
+
+
+class _Symbols(click.ParamType[tuple[str, ...]]):
+    name = "A,B"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = str(value).split(",")
+        for name in names:
+            if not _SYMBOL.fullmatch(name):
+                self.fail(f"expected symbols like SPY,BRK.B, found {name!r}", param, ctx)
+        if len(set(names)) != len(names):
+            self.fail("a symbol stands there twice", param, ctx)
+        return tuple(sorted(names))
+
+
+@click.command("exchange", short_help="The embedded Alpaca-compatible exchange alone.")
+@click.option("--listen", type=_HostPort(), default=LISTEN_DEFAULT, show_default=True, help="Where it listens.")
+@click.option("--data", type=click.Path(path_type=Path), help="Play recorded days from this data directory.")
+@click.option("--speed", type=_Speed(), default=60.0, show_default=True, help="Venue seconds in a real one.")
+@click.option("--start", "start_ns", type=_Time(), help="Venue time of a new world; New York without an offset.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Chance of a new world.  [default: 0]")
+@click.option("--cash", type=_Cash(), help="Cash of a new account.  [default: 100000]")
+@click.option("--faults", type=click.Path(path_type=Path), help="A fault plan as JSON, in force from the start.")
+@click.option("--profile", type=click.Choice(PROFILES), default="current", show_default=True, help="Whose manners.")
+@click.option(
+    "--rate-limit",
+    type=click.IntRange(0, 1_000_000),
+    default=200,
+    show_default=True,
+    metavar="PER_MINUTE",
+    help="Requests a venue minute; 0 = none.",
+)
+@click.option("--key-id", type=_Key(), default="PKSIM", show_default=True, help="Key that clients log in with.")
+@click.option("--secret-key", type=_Key(), default="sim", show_default=True, help="Its secret.")
+@click.option("--symbols", type=_Symbols(), help="Symbols of a new world.")
+@click.option("--state-dir", type=click.Path(path_type=Path), help="Keep books and venue time here; resume from here.")
+def exchange(**flags: object) -> None:
+    """The embedded Alpaca-compatible exchange alone: trading and market-data REST, trade_updates and data streams.
+
+    Point a bot at it: TradingClient(key, secret, url_override="http://127.0.0.1:8090").
+    """
+    code = run(ExchangeOptions(**flags))  # type: ignore[arg-type]  # click gives what the options above declare
+    if code:
+        raise SystemExit(code)
+
+
+def run(options: ExchangeOptions) -> int:
+    """Serve until SIGTERM or SIGINT, then answer with the exit code. What is wrong is said on stderr in one line."""
+    from quant_trading_system.simulator.journal import JournalError
+    from quant_trading_system.simulator.server.listener import PortTaken
+    from quant_trading_system.simulator.server.service import serve
+    from quant_trading_system.simulator.server.world import StateLocked, WorldConflict
+
+    try:
+        asyncio.run(serve(_service_settings(options), say=lambda line: click.echo(line, err=True)))
+    except OperatorError as error:
+        return _refuse(error.message + (f" ({error.fix})" if error.fix else ""), error.exit_code)
+    except StateLocked as error:
+        return _refuse(str(error), ExitCode.SAFETY)
+    except (JournalError, PortTaken, WorldConflict) as error:
+        return _refuse(str(error), ExitCode.CONFIGURATION)
+    except OSError as error:
+        return _refuse(f"{error.filename or 'the exchange'}: {error.strerror or error}", ExitCode.CONFIGURATION)
+    return ExitCode.OK
+
+
+def _service_settings(options: ExchangeOptions) -> ServiceSettings:
+    from quant_trading_system.simulator.numbers import plain
+    from quant_trading_system.simulator.server.auth import Credentials
+    from quant_trading_system.simulator.server.service import ServiceSettings
+    from quant_trading_system.simulator.server.settings import Profile, ServerSettings
+    from quant_trading_system.simulator.server.world import WorldWish
+
+    rules, seed = _read_faults(options.faults) if options.faults else ([], 0)
+    return ServiceSettings(
+        host=options.listen[0],
+        port=options.listen[1],
+        speed=options.speed,
+        state_dir=options.state_dir,
+        wish=WorldWish(
+            data=str(options.data.resolve()) if options.data else None,
+            start_ns=options.start_ns,
+            seed=options.seed,
+            cash=plain(options.cash) if options.cash is not None else None,
+            symbols=options.symbols,
+        ),
+        server=ServerSettings(
+            credentials=Credentials(key_id=options.key_id, secret_key=options.secret_key),
+            requests_per_minute=options.rate_limit,
+            profile=Profile(options.profile),
+        ),
+        faults=tuple(rules),
+        faults_seed=seed,
+    )
+
+
+def _read_faults(path: Path) -> tuple[list[FaultRule], int]:
+    import json
+
+    from quant_trading_system.simulator.server.faults import FaultPlanError, parse_plan
+
+    try:
+        return parse_plan(json.loads(path.read_text(encoding="utf-8")))
+    except FaultPlanError as error:
+        raise OperatorError(f"{path}: {error}", exit_code=ExitCode.CONFIGURATION) from None
+    except OSError as error:
+        raise OperatorError(f"{path}: {error.strerror}", exit_code=ExitCode.CONFIGURATION) from None
+    except ValueError as error:
+        raise OperatorError(f"{path}: not readable as JSON ({error})", exit_code=ExitCode.CONFIGURATION) from None
+
+
+def _refuse(message: str, code: ExitCode) -> int:
+    click.echo(f"exchange: {message}", err=True)
+    return code

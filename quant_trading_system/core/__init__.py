@@ -1,0 +1,1 @@
+"""Words everybody shares: types, events, effects, money and errors. Decides nothing."""

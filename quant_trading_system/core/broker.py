@@ -1,0 +1,87 @@
+"""What the broker says, in our words: orders, executions, positions, account, clock. Raw status words are kept."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from quant_trading_system.core.types import (
+    BrokerOrderId,
+    ClientOrderId,
+    ExecutionId,
+    Nanos,
+    OrderType,
+    Side,
+    Symbol,
+    TimeInForce,
+)
+
+
+class BrokerOrder(Struct, frozen=True, kw_only=True):
+    """One order as the broker shows it. `status` is the broker's word, known to us or not."""
+
+    broker_order_id: BrokerOrderId
+    client_order_id: ClientOrderId
+    symbol: Symbol
+    side: Side
+    order_type: OrderType | str
+    time_in_force: TimeInForce | str
+    quantity: Decimal | None
+    notional_usd: Decimal | None
+    filled_quantity: Decimal
+    filled_average_price: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+    status: str
+    submitted_ns: Nanos
+    updated_ns: Nanos
+    replaced_by: BrokerOrderId | None = None
+    replaces: BrokerOrderId | None = None
+
+
+class Execution(Struct, frozen=True, kw_only=True):
+    """One fill. Its identity across stream and activities is (broker_order_id, cumulative_quantity)."""
+
+    execution_id: ExecutionId
+    broker_order_id: BrokerOrderId
+    client_order_id: ClientOrderId | None
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    cumulative_quantity: Decimal
+    venue_ns: Nanos
+
+
+class BrokerPosition(Struct, frozen=True, kw_only=True):
+    """Signed shares the broker holds for us, and its average price."""
+
+    symbol: Symbol
+    asset_id: str
+    quantity: Decimal
+    average_entry_price: Decimal
+    current_price: Decimal | None
+
+
+class BrokerAccount(Struct, frozen=True, kw_only=True):
+    """Money as the broker shows it, in USD."""
+
+    account_number: str
+    status: str
+    cash_usd: Decimal
+    equity_usd: Decimal
+    last_equity_usd: Decimal
+    buying_power_usd: Decimal
+    multiplier: Decimal
+    blocked: bool
+    shorting_enabled: bool
+
+
+class ClockReading(Struct, frozen=True, kw_only=True):
+    """The broker's own clock: venue time, and whether it says the regular session is open."""
+
+    venue_ns: Nanos
+    is_open: bool
+    next_open_ns: Nanos
+    next_close_ns: Nanos

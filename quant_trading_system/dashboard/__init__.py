@@ -1,0 +1,3 @@
+"""Pages and API over the daemon's state. Decides nothing about trading."""
+
+from __future__ import annotations

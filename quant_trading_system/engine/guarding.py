@@ -1,0 +1,201 @@
+"""Feeds the guards with what the engine measures, and carries out what a change of state asks: cancel, alert, latch."""
+
+from __future__ import annotations
+
+from quant_trading_system.core.effects import CancelEverything, RequestReconciliation
+from quant_trading_system.core.events import (
+    HealthSeen,
+    LatchSeen,
+    LeaseSeen,
+    StoreSeen,
+    StreamDown,
+    StreamUp,
+)
+from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.records import EquityRecord, GuardRecord
+from quant_trading_system.core.types import Latch, Severity, Store, Stream
+from quant_trading_system.engine.desk import Desk
+from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.risk_view import build_exposure
+
+LOST_LINK_INCIDENT_S = 45.0
+"""A stream gap that heals sooner closes the gate meanwhile and is no incident (requirements.md, Reset)."""
+
+STORE_CAUSES = {Store.DATABASE: "database_down", Store.REDIS: "redis_down", Store.LATCH_FILE: "kill_state_unreadable"}
+STREAM_CAUSES = {Stream.MARKET_DATA: "feed_silent", Stream.TRADE_UPDATES: "trade_updates_down"}
+
+
+class Guarding:
+    """Turns measurements into causes, and changes of the trading state into effects."""
+
+    def __init__(self, desk: Desk, flow: OrderFlow) -> None:
+        self._desk = desk
+        self._flow = flow
+        self._down_since: dict[Stream, int] = {}
+        self._equity_recorded_mono_ns = 0
+        self._latches_heard: set[Store] = set()
+
+    # what the edge tells
+
+    def on_stream_up(self, event: StreamUp) -> None:
+        desk = self._desk
+        desk.streams_up[event.stream] = True
+        self._down_since.pop(event.stream, None)
+        if event.stream is Stream.TRADE_UPDATES:
+            self._clear(STREAM_CAUSES[event.stream])
+            desk.emit(RequestReconciliation(reason="trade_updates is back: events may have been missed"))
+        else:
+            desk.market.on_gap()
+
+    def on_stream_down(self, event: StreamDown) -> None:
+        desk = self._desk
+        if desk.streams_up[event.stream]:
+            desk.alert(Severity.WARNING, f"{event.stream}_down", event.reason)
+        desk.streams_up[event.stream] = False
+        if event.stream is Stream.MARKET_DATA:
+            desk.market.on_gap()
+        self._down_since.setdefault(event.stream, desk.mono_ns)
+
+    def on_latch(self, event: LatchSeen) -> None:
+        desk = self._desk
+        was_engaged = desk.kill.is_engaged
+        desk.kill.observe(event.store, event.latch, event.reason)
+        if desk.kill.is_engaged and not was_engaged:
+            self._raise("kill", event.reason or f"latch engaged in {event.store}")
+            desk.emit(CancelEverything(reason=event.reason or "kill switch"))
+        self._latches_heard.add(event.store)
+        unreadable = [
+            store
+            for store, latch in desk.kill.latches().items()
+            if store in self._latches_heard and latch in (Latch.MISSING, Latch.UNREADABLE)
+        ]
+        if any(store is not Store.REDIS for store in unreadable):
+            self._raise("kill_state_unreadable", ", ".join(sorted(unreadable)))
+        else:
+            self._clear("kill_state_unreadable")
+
+    def on_store(self, event: StoreSeen) -> None:
+        self._desk.stores_up[event.store] = event.is_up
+        if event.is_up:
+            self._clear(STORE_CAUSES[event.store])
+        else:
+            self._raise(STORE_CAUSES[event.store], event.detail)
+
+    def on_lease(self, event: LeaseSeen) -> None:
+        self._desk.lease_held = event.held
+        self._desk.lease_deadline_mono_ns = event.deadline_mono_ns
+
+    def on_health(self, event: HealthSeen) -> None:
+        limits = self._desk.config.limits
+        checks = (
+            ("loop_lag", event.loop_lag_s, limits.loop_lag_seconds_max, "s"),
+            ("clock_skew", event.clock_skew_s, limits.clock_skew_seconds_max, "s"),
+            ("commit_latency", event.commit_p99_s, limits.commit_p99_seconds_max, "s p99"),
+        )
+        for cause, measured, limit, unit in checks:
+            if measured is None:
+                continue
+            if abs(measured) > limit:
+                self._raise(cause, f"{measured:.3f} {unit}, limit {limit} {unit}")
+            else:
+                self._clear(cause)
+        if event.disk_free_bytes is not None:
+            if event.disk_free_bytes < limits.disk_free_bytes_min:
+                self._raise("disk", f"{event.disk_free_bytes} bytes free, at least {limits.disk_free_bytes_min:.0f}")
+            else:
+                self._clear("disk")
+
+    # every second
+
+    def on_second(self) -> None:
+        """Measure money, ages and the feed; then let the guards' own timers run."""
+        desk = self._desk
+        equity = desk.equity_usd()
+        if equity is not None and desk.account is not None:
+            desk.guards.on_equity(
+                equity_usd=equity,
+                last_equity_usd=desk.account.last_equity_usd,
+                flows_usd=ZERO,
+                session_date=desk.session_date,
+                venue_ns=desk.venue_ns,
+                mono_ns=desk.mono_ns,
+            )
+        self._watch_ages()
+        desk.guards.on_time(venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
+        self.apply_changes()
+        if desk.age_s(self._equity_recorded_mono_ns) >= desk.config.equity_record_seconds:
+            self.record_equity()
+
+    def _watch_ages(self) -> None:
+        desk = self._desk
+        limits = desk.config.limits
+        if desk.good_pass_mono_ns is not None:
+            age_s = desk.age_s(desk.good_pass_mono_ns)
+            if age_s > limits.reconciliation_age_seconds_max:
+                self._raise("reconciliation_age", f"last good pass {age_s:.0f} s ago")
+            else:
+                self._clear("reconciliation_age")
+        for stream, since in self._down_since.items():
+            if desk.age_s(since) > LOST_LINK_INCIDENT_S:
+                self._raise(STREAM_CAUSES[stream], f"{stream} down for {desk.age_s(since):.0f} s")
+        self._watch_feed()
+
+    def _watch_feed(self) -> None:
+        """Silence in session is found by data, not by pings (fault D1). Out of session silence is normal."""
+        desk = self._desk
+        if Stream.MARKET_DATA in self._down_since or not desk.streams_up[Stream.MARKET_DATA]:
+            return
+        session = desk.session()
+        is_open = session.is_open_by_calendar and session.is_open_by_broker is not False
+        age_s = desk.market.feed_age_s(desk.mono_ns)
+        if is_open and age_s is not None and age_s > desk.config.feed_silence_seconds_max:
+            self._raise("feed_silent", f"no market data for {age_s:.0f} s")
+        else:
+            self._clear("feed_silent")
+
+    # states
+
+    def apply_changes(self) -> None:
+        """Carry out what the guards decided since the last look."""
+        desk = self._desk
+        changes = desk.guards.take_changes()
+        for change in changes:
+            desk.audit("guards", change.cause, reason=change.detail, outcome=change.state.value)
+            desk.alert(change.severity, f"trading_{change.state.value.lower()}", f"{change.cause}: {change.detail}")
+            if change.cancels_entries:
+                self._flow.cancel_entries(f"{change.state}: {change.cause}")
+        if changes:
+            self.record_guards()
+
+    def record_guards(self) -> None:
+        desk = self._desk
+        desk.remember(GuardRecord(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns, **desk.guards.durable_state()))
+
+    def record_equity(self) -> None:
+        """One point of the equity curve, and the guards' marks with it."""
+        desk = self._desk
+        equity, cash = desk.equity_usd(), desk.ledger.cash_usd
+        if equity is None or cash is None:
+            return
+        self._equity_recorded_mono_ns = desk.mono_ns
+        exposure = build_exposure(desk, desk.config.symbols[0]) if desk.config.symbols else None
+        desk.remember(
+            EquityRecord(
+                venue_ns=desk.venue_ns,
+                seen_ns=desk.seen_ns,
+                equity_usd=equity,
+                cash_usd=cash,
+                day_pnl_usd=desk.guards.day_pnl_usd or ZERO,
+                drawdown_ratio=desk.guards.drawdown_ratio or ZERO,
+                gross_exposure_usd=ZERO if exposure is None else exposure.gross_usd,
+            )
+        )
+        self.record_guards()
+
+    def _raise(self, cause: str, detail: str) -> None:
+        desk = self._desk
+        desk.guards.raise_cause(cause, detail, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
+
+    def _clear(self, cause: str) -> None:
+        desk = self._desk
+        desk.guards.clear_cause(cause, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)

@@ -1,0 +1,113 @@
+"""Order events into the books: the order manager decides what an event means, the ledger books what moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from quant_trading_system.core.broker import Execution
+from quant_trading_system.core.effects import CancelOrder, RequestReconciliation
+from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.records import FillRecord
+from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Side, Symbol
+from quant_trading_system.core.values import Allocation
+from quant_trading_system.engine.desk import Desk
+from quant_trading_system.orders.manager import Outcome
+from quant_trading_system.orders.order import Order
+
+BPS = Decimal(10_000)
+
+
+class OrderFlow:
+    """Applies outcomes of the order manager: books executions, stores rows, cancels what rests too long."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def settle(self, outcome: Outcome, *, source: str) -> None:
+        """Carry one outcome into ledger, records and effects. Executions first: they beat every status."""
+        desk = self._desk
+        for execution in outcome.executions:
+            self.book(execution, outcome.order, source=source)
+        if outcome.order is not None and outcome.changed:
+            desk.remember(outcome.order.to_record(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns))
+        for effect in outcome.effects:
+            desk.emit(effect)
+        for severity, code, text in outcome.alerts:
+            desk.alert(severity, code, text, symbol=outcome.order.symbol if outcome.order is not None else "")
+        if outcome.lock_symbol is not None and outcome.order is not None:
+            desk.lock_symbol(outcome.order.symbol, outcome.lock_symbol)
+        if outcome.reconcile is not None:
+            desk.emit(RequestReconciliation(reason=outcome.reconcile))
+
+    def book(self, execution: Execution, order: Order | None, *, source: str) -> None:
+        """Book one execution to the strategies its order belongs to; nothing happens if it is booked already."""
+        desk = self._desk
+        allocations: Sequence[Allocation] = () if order is None else order.allocations
+        quantity = execution.cumulative_quantity if order is None else order.quantity
+        result = desk.ledger.apply(execution, allocations, quantity)
+        if not result.is_new:
+            return
+        desk.moved_symbols.add(execution.symbol)
+        desk.remember(
+            FillRecord(
+                venue_ns=execution.venue_ns,
+                seen_ns=desk.seen_ns,
+                execution_id=execution.execution_id,
+                broker_order_id=execution.broker_order_id,
+                client_order_id=execution.client_order_id if order is None else order.client_order_id,
+                symbol=execution.symbol,
+                side=execution.side,
+                quantity=execution.quantity,
+                price=execution.price,
+                cumulative_quantity=execution.cumulative_quantity,
+                realised_usd=result.realised_usd,
+                allocations=result.allocations,
+                source=source,
+                slippage_bps=None if order is None else slippage_bps(execution, order.reference_price),
+            )
+        )
+        desk.remember_books(execution.symbol)
+
+    def cancel_entries(self, reason: str, *, symbol: Symbol | None = None) -> int:
+        """Ask to cancel every live order that can raise exposure. Returns how many were asked."""
+        desk = self._desk
+        asked = 0
+        for order in list(desk.orders.live(symbol)):
+            position = desk.ledger.position(order.symbol)
+            reduces = position != ZERO and (position > ZERO) == (order.side is Side.SELL)
+            if not reduces or desk.is_stopping:
+                asked += self.cancel(order.client_order_id, reason)
+        return asked
+
+    def cancel(self, client_order_id: ClientOrderId, reason: str) -> bool:
+        desk = self._desk
+        effect = desk.orders.request_cancel(
+            client_order_id, reason=reason, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns
+        )
+        if effect is None:
+            return False
+        desk.emit(effect)
+        order = desk.orders.get(client_order_id)
+        if order is not None and isinstance(effect, CancelOrder):
+            desk.remember(order.to_record(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns))
+        return True
+
+    def on_time(self) -> None:
+        """Ask about UNKNOWN orders, raise late acknowledgements, cancel entries that rest longer than allowed."""
+        desk = self._desk
+        for outcome in desk.orders.on_time(venue_ns=desk.venue_ns, mono_ns=desk.mono_ns):
+            self.settle(outcome, source="timer")
+        limit_ns = int(desk.config.entry_order_seconds_max * NANOS_PER_SECOND)
+        for order in list(desk.orders.live()):
+            if order.is_external or not order.is_cancelable:
+                continue
+            if desk.mono_ns - order.created_mono_ns >= limit_ns:
+                self.cancel(order.client_order_id, "rested longer than entry_order_seconds_max")
+
+
+def slippage_bps(execution: Execution, reference_price: Decimal) -> Decimal | None:
+    """Cost against the price the decision was built on, in basis points; positive is to our disfavour."""
+    if reference_price <= ZERO:
+        return None
+    return ((execution.price - reference_price) * execution.side.sign / reference_price * BPS).quantize(Decimal("0.01"))

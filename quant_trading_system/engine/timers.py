@@ -1,0 +1,56 @@
+"""What the engine does when time passes: close bars every second, ask for a reconciliation on its grid."""
+
+from __future__ import annotations
+
+from quant_trading_system.core.effects import RequestReconciliation
+from quant_trading_system.core.events import TimerFired
+from quant_trading_system.engine.desk import Desk
+from quant_trading_system.engine.guarding import Guarding
+from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.trading import Trading
+
+SECOND = "second"
+RECONCILE = "reconcile"
+
+
+class Timers:
+    """Dispatches timers by name."""
+
+    def __init__(self, desk: Desk, *, flow: OrderFlow, trading: Trading, guarding: Guarding) -> None:
+        self._desk = desk
+        self._flow = flow
+        self._trading = trading
+        self._guarding = guarding
+        self._session_date: str | None = None
+
+    def on_fired(self, event: TimerFired) -> None:
+        """Run the timer `event.name`.
+
+        Raises:
+            ValueError: a timer nobody knows.
+        """
+        if event.name == SECOND:
+            self._on_second()
+        elif event.name == RECONCILE:
+            self._desk.emit(RequestReconciliation(reason="grid"))
+        else:
+            raise ValueError(f"unknown timer {event.name!r}")
+
+    def _on_second(self) -> None:
+        desk = self._desk
+        for bar in desk.market.on_time(desk.venue_ns, desk.mono_ns):
+            self._trading.on_bar(bar)
+        self._roll_session()
+        self._flow.on_time()
+        self._guarding.on_second()
+
+    def _roll_session(self) -> None:
+        """A new session date begins when its day opens; the guards' day begins with it."""
+        desk = self._desk
+        session = desk.session()
+        equity = desk.equity_usd()
+        if session.date == self._session_date or not session.is_open_by_calendar or equity is None:
+            return
+        self._session_date = session.date
+        desk.guards.begin_session(session.date, equity)
+        self._guarding.record_guards()

@@ -1,0 +1,98 @@
+"""What time does to an order: doubts are asked about, lateness is said, absence is proven. Nothing is final by time."""
+
+from __future__ import annotations
+
+from quant_trading_system.core.types import NANOS_PER_SECOND, Severity
+from quant_trading_system.orders.evidence import ask, doubt, step
+from quant_trading_system.orders.outcome import Work
+from quant_trading_system.orders.settings import OrderSettings
+from quant_trading_system.orders.status import TERMINAL, Status, Trigger
+
+UNEXPLAINED_FILLS_SECONDS = 60.0
+
+
+def watch(work: Work, settings: OrderSettings) -> None:
+    """Look at one live order, about once a second."""
+    match work.order.status:
+        case Status.READY:
+            _watch_answer(work, settings.ready_seconds_max, "the gateway did not say what became of it")
+        case Status.SENDING:
+            _watch_answer(work, settings.ack_seconds_max, "no acknowledgement")
+        case Status.UNKNOWN:
+            _watch_unknown(work, settings)
+        case Status.CANCELING:
+            _watch_cancel(work, settings)
+        case status if status in TERMINAL:
+            _watch_unexplained(work)
+        case _:
+            pass
+
+
+def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, is_seen: bool) -> None:
+    """Count a clean pass that did not show an UNKNOWN order; after quarantine, passes and an empty answer it is absent.
+
+    An order that the broker has named once is never absent: it is asked about.
+    """
+    order = work.order
+    since_ns = order.unknown_since_mono_ns
+    if order.broker_order_id is not None:
+        if not is_seen and order.status not in TERMINAL and order.status_mono_ns < started_mono_ns:
+            _ask_if_due(work, settings, "a complete pass did not show it")
+        return
+    if not order.is_unknown or since_ns is None:
+        return
+    if is_seen:
+        order.clean_passes = 0
+        return
+    if started_mono_ns < since_ns:
+        return
+    order.clean_passes += 1
+    quarantine_end_ns = since_ns + settings.quarantine_seconds * NANOS_PER_SECOND
+    answer_ns = order.empty_answer_mono_ns
+    if answer_ns is None or answer_ns < quarantine_end_ns or order.clean_passes < settings.clean_passes:
+        return
+    if step(work, Trigger.ABSENT):
+        order.reason = f"absent: not in {order.clean_passes} clean passes, and the broker says it has none"
+        work.alert(Severity.WARNING, "order_absent", order.reason)
+
+
+def _watch_answer(work: Work, limit_s: float, text: str) -> None:
+    if _age_s(work) < limit_s:
+        return
+    work.alert(Severity.WARNING, "order_late", f"{text} for {_age_s(work):.0f} s")
+    doubt(work, f"{text} for {limit_s:.0f} s")
+
+
+def _watch_unknown(work: Work, settings: OrderSettings) -> None:
+    since_ns = work.order.unknown_since_mono_ns
+    age_s = 0.0 if since_ns is None else (work.mono_ns - since_ns) / NANOS_PER_SECOND
+    if age_s >= settings.unknown_alert_seconds:
+        work.alert_once(Severity.CRITICAL, "order_unknown", f"fate unknown for {age_s:.0f} s; the symbol is frozen")
+    _ask_if_due(work, settings, "its fate is unknown")
+
+
+def _watch_cancel(work: Work, settings: OrderSettings) -> None:
+    age_s = _age_s(work)
+    for limit_s in settings.cancel_alert_seconds:
+        if age_s >= limit_s:
+            text = f"cancel not confirmed for {limit_s:.0f} s; it counts as live"
+            work.alert_once(Severity.WARNING, "cancel_late", text, key=f"cancel_late_{limit_s}")
+    if age_s >= settings.ack_seconds_max:
+        _ask_if_due(work, settings, "its cancel is not confirmed")
+
+
+def _watch_unexplained(work: Work) -> None:
+    """A final status shows fills that no execution explains; the grid keeps looking for them."""
+    if _age_s(work) >= UNEXPLAINED_FILLS_SECONDS:
+        order = work.order
+        text = f"{order.filled_quantity} shares filled by status, {order.executed_quantity} by executions"
+        work.alert_once(Severity.CRITICAL, "fills_unexplained", text)
+
+
+def _ask_if_due(work: Work, settings: OrderSettings, reason: str) -> None:
+    if work.mono_ns >= work.order.next_ask_mono_ns:
+        ask(work, reason, delays_s=settings.ask_delays_seconds)
+
+
+def _age_s(work: Work) -> float:
+    return (work.mono_ns - work.order.status_mono_ns) / NANOS_PER_SECOND

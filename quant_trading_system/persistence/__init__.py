@@ -1,0 +1,3 @@
+"""Durable and live stores: PostgreSQL, Redis, latch file, tape."""
+
+from __future__ import annotations

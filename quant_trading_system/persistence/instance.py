@@ -1,0 +1,139 @@
+"""The life of a database: a random token made with it, the account it belongs to, and the latch that is born with it.
+
+Decides whether this database is the one this state directory and this account knew before. A database of another
+account or of another life is refused (faults F5, K1): its ids, its books and its latch say nothing about this one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import asyncpg
+from msgspec import Struct
+
+from quant_trading_system.core.errors import SafetyRefusal
+from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.latch_file import LatchFile
+
+TOKEN_FILE_NAME = "instance"  # noqa: S105 - a name of a file
+TOKEN_CHARACTERS = 8
+FIND = "SELECT token, account, mode FROM instance"
+BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+class Instance(Struct, frozen=True, kw_only=True):
+    """`token` is part of every client order id. `is_new`: this start made it."""
+
+    token: str
+    account: str | None
+    mode: str
+    is_new: bool
+
+
+def new_token() -> str:
+    """40 random bits, in characters that Alpaca takes in a client order id."""
+    return "".join(secrets.choice(BASE32) for _ in range(TOKEN_CHARACTERS))
+
+
+async def open_instance(
+    db: Database, *, mode: str, version: str, state_folder: Path, latch: LatchFile, at_ns: int = 0
+) -> Instance:
+    """Read the instance, or make it in an empty database, together with both durable copies of the kill latch.
+
+    Raises:
+        SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
+        StoreUnavailable: the database does not answer.
+    """
+    async with db.session() as connection:
+        found = await connection.fetchrow(FIND)
+        if found is None:
+            try:
+                return await _create(connection, mode, version, state_folder, latch, at_ns)
+            except asyncpg.UniqueViolationError:  # another daemon was faster; the lease decides between the two
+                found = await connection.fetchrow(FIND)
+    assert found is not None, "somebody made it"
+    instance = Instance(token=found["token"], account=found["account"], mode=found["mode"], is_new=False)
+    if instance.mode != mode:
+        raise SafetyRefusal(
+            f"this database was made in mode {instance.mode}, and the mode is {mode}",
+            fix=f"use a database of its own for {mode} (database.url or --state-dir)",
+        )
+    _compare_token(state_folder, instance.token)
+    write_token(state_folder, instance.token)
+    return instance
+
+
+async def bind_account(db: Database, account: str) -> None:
+    """Tie the database to the broker's account at first sight; afterwards refuse every other.
+
+    Raises:
+        SafetyRefusal: it belongs to another account.
+    """
+    async with db.session() as connection:
+        bound = await connection.fetchval(
+            "UPDATE instance SET account = coalesce(account, $1) RETURNING account", account
+        )
+    assert bound is not None, "the instance is made before an account is bound"
+    if bound != account:
+        raise SafetyRefusal(
+            f"this database belongs to account {mask(bound)}, and the broker reports account {mask(account)}",
+            fix="give this account a database of its own (database.url or --state-dir), or use the keys of the other",
+        )
+
+
+def mask(account: str) -> str:
+    """The last four characters: enough to tell two accounts apart, too little to be worth stealing."""
+    return "…" + account[-4:] if len(account) > 4 else account
+
+
+def read_token(state_folder: Path) -> str | None:
+    """The token of the database this state directory last worked with, or None."""
+    try:
+        return (state_folder / TOKEN_FILE_NAME).read_text(encoding="ascii").strip() or None
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def write_token(state_folder: Path, token: str) -> None:
+    """Remember the token, durably and at once."""
+    if read_token(state_folder) == token:
+        return
+    path = state_folder / TOKEN_FILE_NAME
+    part = path.with_name(path.name + ".new")
+    with part.open("w", encoding="ascii") as file:
+        file.write(token + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+async def _create(
+    connection: asyncpg.Connection, mode: str, version: str, state_folder: Path, latch: LatchFile, at_ns: int
+) -> Instance:
+    _compare_token(state_folder, None)
+    token = new_token()
+    async with connection.transaction():
+        await connection.execute(
+            "INSERT INTO instance (token, mode, created_by) VALUES ($1, $2, $3)", token, mode, version
+        )
+        await connection.execute(
+            "INSERT INTO kill (latch, operator, reason) VALUES ('CLEAR', '', 'new database instance')"
+        )
+        # Before the commit: a crash in between leaves an empty database, and the next start does the same again.
+        latch.initialise(at_ns=at_ns)
+    write_token(state_folder, token)
+    return Instance(token=token, account=None, mode=mode, is_new=True)
+
+
+def _compare_token(state_folder: Path, found: str | None) -> None:
+    known = read_token(state_folder)
+    if known is None or known == found:
+        return
+    what = "is empty" if found is None else f"is instance {found}"
+    raise SafetyRefusal(
+        f"{state_folder} has traded with database instance {known}, but this database {what}",
+        fix="point database.url at the database this state directory knows or restore it; for a new life, use another "
+        "--state-dir",
+    )

@@ -1,0 +1,145 @@
+"""What the database knew when the last process ended, as the one event the engine is told first.
+
+Decides what must come back: orders that were not final (with intents whose order row was not written yet), the books,
+the executions already booked, cash, guards, locks. Reading changes nothing, so recovering twice is as recovering once.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TypedDict
+
+from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
+from quant_trading_system.core.types import BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
+from quant_trading_system.core.views import RecentOrder
+from quant_trading_system.persistence.database import Connection, Database
+from quant_trading_system.persistence.intents import sequence_of
+from quant_trading_system.persistence.rows import from_row
+
+KNOWN_EXECUTIONS_DAYS = 30  # longer than any cursor into the broker's activities reaches back before the last stop
+NANOS_PER_DAY = 86_400 * 1_000_000_000
+EXTERNAL = "external"
+
+
+class Stamps(TypedDict):
+    """The three stamps every event carries."""
+
+    venue_ns: Nanos
+    seen_ns: Nanos
+    mono_ns: MonoNanos
+
+
+async def load_restored(db: Database, *, stamps: Stamps) -> Restored:
+    """Read everything in one consistent snapshot.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    async with db.session() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        locks = await connection.fetch("SELECT kind, key, reason FROM locks WHERE is_locked ORDER BY kind, key")
+        return Restored(
+            orders=await _orders(connection),
+            books=await _books(connection),
+            known_executions=await _known_executions(connection),
+            cash_usd=await _cash(connection),
+            guards=await _guards(connection),
+            next_sequence=await _next_sequence(connection),
+            locks=tuple((Symbol(row["key"]), row["reason"]) for row in locks if row["kind"] == "symbol"),
+            disabled_strategies=tuple(
+                (StrategyId(row["key"]), row["reason"]) for row in locks if row["kind"] == "strategy"
+            ),
+            last_stop_ns=await _last_stop_ns(connection),
+            is_first_start=await is_first_start(connection),
+            recent=await _recent(connection),
+            **stamps,
+        )
+
+
+async def is_first_start(connection: Connection) -> bool:
+    """Whether nothing was ever recorded: then what the broker holds is adopted as external, not missed."""
+    answer = await connection.fetchval(
+        "SELECT NOT (EXISTS (SELECT FROM intents) OR EXISTS (SELECT FROM orders) OR EXISTS (SELECT FROM equity)"
+        " OR EXISTS (SELECT FROM guards) OR EXISTS (SELECT FROM positions))"
+    )
+    return bool(answer)
+
+
+async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
+    """Orders of ours that are not final; an intent without an order row may have been sent: UNKNOWN."""
+    rows = await connection.fetch(
+        "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
+        " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
+        " filled_value_usd, created_ns FROM orders WHERE NOT is_final AND strategy <> $1"
+        " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
+        " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns"
+        " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
+        " ORDER BY created_ns, client_order_id",
+        EXTERNAL,
+    )
+    return tuple(from_row(RestoredOrder, row) for row in rows)
+
+
+async def _recent(connection: Connection) -> tuple[RecentOrder, ...]:
+    """Final orders of ours made in the 24 hours of venue time before the newest one."""
+    rows = await connection.fetch(
+        "SELECT client_order_id, strategy, symbol, side, filled_quantity AS quantity,"
+        " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final FROM orders"
+        " WHERE is_final AND strategy <> $1 AND created_ns > (SELECT max(created_ns) FROM orders) - $2"
+        " ORDER BY created_ns",
+        EXTERNAL,
+        NANOS_PER_DAY,
+    )
+    return tuple(from_row(RecentOrder, row) for row in rows)
+
+
+async def _books(connection: Connection) -> tuple[RestoredBook, ...]:
+    rows = await connection.fetch(
+        "SELECT strategy, symbol, quantity, cost_usd, realised_usd FROM positions ORDER BY strategy, symbol"
+    )
+    return tuple(from_row(RestoredBook, row) for row in rows)
+
+
+async def _known_executions(connection: Connection) -> tuple[tuple[BrokerOrderId, Decimal], ...]:
+    rows = await connection.fetch(
+        "SELECT broker_order_id, cumulative_quantity FROM fills"
+        " WHERE venue_ns >= (SELECT max(venue_ns) FROM fills) - $1 ORDER BY ordinal",
+        KNOWN_EXECUTIONS_DAYS * NANOS_PER_DAY,
+    )
+    return tuple((BrokerOrderId(row["broker_order_id"]), row["cumulative_quantity"]) for row in rows)
+
+
+async def _cash(connection: Connection) -> Decimal | None:
+    """Cash of the newest equity row, less what was bought and plus what was sold after it."""
+    cash = await connection.fetchval(
+        "SELECT cash_usd - coalesce((SELECT sum(CASE side WHEN 'buy' THEN quantity * price ELSE -quantity * price END)"
+        " FROM fills WHERE fills.ordinal > newest.ordinal), 0)"
+        " FROM (SELECT cash_usd, ordinal FROM equity ORDER BY id DESC LIMIT 1) AS newest"
+    )
+    assert cash is None or isinstance(cash, Decimal), "a numeric column"
+    return cash
+
+
+async def _guards(connection: Connection) -> RestoredGuards | None:
+    row = await connection.fetchrow("SELECT * FROM guards ORDER BY id DESC LIMIT 1")
+    return None if row is None else from_row(RestoredGuards, row)
+
+
+async def _next_sequence(connection: Connection) -> int:
+    """One more than any id of ours ever stored. Orders count too: a dropped one may have no intent."""
+    stored = await connection.fetchval("SELECT max(sequence) FROM intents")
+    ids = await connection.fetch(
+        "SELECT client_order_id FROM orders WHERE strategy <> $1 AND NOT EXISTS"
+        " (SELECT FROM intents WHERE intents.client_order_id = orders.client_order_id)",
+        EXTERNAL,
+    )
+    used = [number for row in ids if (number := sequence_of(row["client_order_id"])) is not None]
+    return max([stored or 0, *used]) + 1
+
+
+async def _last_stop_ns(connection: Connection) -> Nanos | None:
+    """Venue time of the last thing recorded: where asking the broker what happened since has to begin."""
+    newest = await connection.fetchval(
+        "SELECT greatest((SELECT max(venue_ns) FROM equity), (SELECT max(venue_ns) FROM orders),"
+        " (SELECT max(venue_ns) FROM fills), (SELECT venue_ns FROM guards ORDER BY id DESC LIMIT 1))"
+    )
+    return None if newest is None else Nanos(newest)

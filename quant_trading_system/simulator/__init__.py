@@ -1,0 +1,3 @@
+"""The embedded exchange: an Alpaca-compatible venue with books of its own."""
+
+from __future__ import annotations

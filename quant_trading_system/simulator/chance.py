@@ -1,0 +1,40 @@
+"""Ids and draws. Each is a function of the seed and of what it is for, so a restart and a second run make the same.
+
+There is no generator with a state to keep: what order 17 draws does not depend on who drew before it.
+"""
+
+from __future__ import annotations
+
+import math
+from hashlib import blake2b
+from uuid import UUID
+
+_MANTISSA_BITS = 53
+
+
+class Chance:
+    """All randomness of one world."""
+
+    def __init__(self, seed: int) -> None:
+        self._key = seed.to_bytes(16, "big", signed=True)
+
+    def uuid(self, purpose: str, number: int) -> str:
+        """A version 4 UUID in lower case."""
+        return str(UUID(bytes=self._digest(f"{purpose}:{number}"), version=4))
+
+    def uniform(self, purpose: str, number: int, attempt: int = 0) -> float:
+        """A draw from [0, 1)."""
+        digest = self._digest(f"{purpose}:{number}:{attempt}")
+        return (int.from_bytes(digest[:8], "big") >> (64 - _MANTISSA_BITS)) / (1 << _MANTISSA_BITS)
+
+    def exponential(self, purpose: str, number: int, *, mean: float) -> float:
+        """A draw from the exponential distribution."""
+        return -mean * math.log1p(-self.uniform(purpose, number))
+
+    def _digest(self, text: str) -> bytes:
+        return blake2b(text.encode(), digest_size=16, key=self._key).digest()
+
+
+def asset_id(symbol: str) -> str:
+    """The id of an asset: the same in every world."""
+    return str(UUID(bytes=blake2b(symbol.encode(), digest_size=16, person=b"asset").digest(), version=4))

@@ -1,0 +1,394 @@
+"""The exchange as one object: time moves it, clients ask it, its events and books are taken from it.
+
+Synchronous, without a clock and without chance of its own: venue time is passed in, draws are functions of the seed.
+Everything that changes is in the journal before the call that changed it returns.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+import msgspec
+
+from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator import rules
+from quant_trading_system.simulator.account import AccountState, PositionView
+from quant_trading_system.simulator.activities import ActivityQuery, select_activities
+from quant_trading_system.simulator.assets import SimAsset, assets_of
+from quant_trading_system.simulator.chance import Chance
+from quant_trading_system.simulator.desk import OrderDesk
+from quant_trading_system.simulator.events import Execution, MarketEvent, OrderEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.floor import Floor
+from quant_trading_system.simulator.intake import Intake
+from quant_trading_system.simulator.journal import DayRecord, Journal
+from quant_trading_system.simulator.ledger import Books, Position, execution_row
+from quant_trading_system.simulator.market.source import MarketSource
+from quant_trading_system.simulator.numbers import plain
+from quant_trading_system.simulator.order_index import OrderIndex, OrderQuery
+from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.recorder import Recorder
+from quant_trading_system.simulator.refusals import Refusal, asset_not_found, position_not_found
+from quant_trading_system.simulator.requests import OrderChange, OrderRequest
+from quant_trading_system.simulator.restore import restore
+from quant_trading_system.simulator.schedule import Action, Schedule
+from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.valuation import Valuation
+
+EVENTS_PER_ADVANCE_MAX = 20_000  # about 50 ms of work; a caller that wants more time played calls again
+MARKET_EVENTS_MAX = 200_000  # not taken by anybody; then the oldest are dropped and counted
+
+
+class CloseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the 207 that closing everything answers.
+
+    `symbol` is the order's id where the entry is about a cancelled order, as Alpaca has it (reference 3.3).
+    """
+
+    symbol: str
+    http_status: int
+    order: SimOrder | None = None
+    refusal: Refusal | None = None
+
+
+class Exchange:
+    """One account at one venue.
+
+    Args:
+        settings: the account and the venue's manners.
+        market: what is played; owned by the exchange from here on.
+        journal: where changes are kept; an exchange on the journal of an earlier one goes on with its books, its open
+            orders and its venue time. None keeps nothing.
+
+    Raises:
+        JournalError: the journal is of a world with another start, seed or cash.
+    """
+
+    def __init__(self, *, settings: ExchangeSettings, market: MarketSource, journal: Journal | None) -> None:
+        self.settings = settings
+        self.market = market
+        self.market_events_dropped = 0
+        chance = Chance(settings.seed)
+        self._journal = journal
+        self._assets = assets_of(market.symbols)
+        self._symbol_of_asset = {asset.id: symbol for symbol, asset in self._assets.items()}
+        self._index = OrderIndex()
+        self._books = Books(settings.cash)
+        self._schedule = Schedule()
+        self._recorder = Recorder(journal)
+        self._desk = OrderDesk(
+            settings=settings,
+            chance=chance,
+            index=self._index,
+            books=self._books,
+            schedule=self._schedule,
+            recorder=self._recorder,
+        )
+        self._floor = Floor(settings=settings, chance=chance, desk=self._desk, recorder=self._recorder)
+        self._valuation = Valuation(settings=settings, market=market, books=self._books, index=self._index)
+        self._intake = Intake(
+            settings=settings,
+            chance=chance,
+            assets=self._assets,
+            index=self._index,
+            books=self._books,
+            valuation=self._valuation,
+        )
+        self._market_events: deque[MarketEvent] = deque()
+        self._now_ns = settings.start_ns
+        self._begin()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> Nanos:
+        """Venue time up to which everything has happened."""
+        return self._now_ns
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last session of a recorded market is over."""
+        end_ns = self.market.end_ns
+        return end_ns is not None and self._now_ns >= end_ns
+
+    def advance(self, now_ns: Nanos) -> None:
+        """Play the market and everything planned up to venue time `now_ns`; a time that has passed does nothing.
+
+        At most EVENTS_PER_ADVANCE_MAX messages are played: where `self.now_ns` is still behind afterwards, call again.
+        """
+        target_ns = max(now_ns, self._now_ns)
+        for played, event in enumerate(self.market.events_until(target_ns), start=1):
+            self._play(event)
+            if played >= EVENTS_PER_ADVANCE_MAX:
+                break
+        else:
+            self._run_planned(target_ns)
+            self._now_ns = target_ns
+        self._recorder.commit(self._now_ns)
+
+    def take_market_events(self) -> list[MarketEvent]:
+        """What the market said since the last call, in order."""
+        events = list(self._market_events)
+        self._market_events.clear()
+        return events
+
+    def take_order_events(self) -> list[OrderEvent]:
+        """What happened to orders since the last call, in order, for `trade_updates`."""
+        return self._recorder.take_events()
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def submit(self, request: OrderRequest) -> SimOrder:
+        """Take a new order.
+
+        Raises:
+            Refusal: Alpaca's answer where it is not taken.
+        """
+        order = self._intake.admit(request, self._now_ns)
+        self._desk.enter(order, self._now_ns, venue_is_open=self._floor.is_open)
+        self._recorder.commit(self._now_ns)
+        return order
+
+    def external_order(self, request: OrderRequest) -> SimOrder:
+        """Take an order that somebody gave in the broker's own app; its client id is always the exchange's.
+
+        Raises:
+            Refusal: as `submit`.
+        """
+        return self.submit(msgspec.structs.replace(request, client_order_id=None, source="app"))
+
+    def replace(self, order_id: str, change: OrderChange) -> SimOrder:
+        """Ask for an order to be replaced; the answer is the new one (reference 2.8).
+
+        Raises:
+            Refusal: unknown, not replaceable now, or the change is not granted.
+        """
+        old = self._index.get(order_id)
+        new = self._intake.admit_replacement(old, change, self._now_ns)
+        self._desk.enter_replacement(old, new, self._now_ns)
+        self._recorder.commit(self._now_ns)
+        return new
+
+    def cancel(self, order_id: str) -> None:
+        """Ask for a cancel; a fill may be faster.
+
+        Raises:
+            Refusal: unknown, already asked for, or final.
+        """
+        order = self._index.get(order_id)
+        refusal = rules.refuse_cancel(order)
+        if refusal is not None:
+            raise refusal
+        if order.is_open:
+            self._desk.request_cancel(order, self._now_ns)
+            self._recorder.commit(self._now_ns)
+
+    def cancel_all(self) -> list[tuple[SimOrder, int]]:
+        """Ask for a cancel of every open order; each with the status of its own answer."""
+        answers: list[tuple[SimOrder, int]] = []
+        for order in self._index.open():
+            refusal = rules.refuse_cancel(order)
+            if refusal is None:
+                self._desk.request_cancel(order, self._now_ns)
+            answers.append((order, refusal.http_status if refusal else 200))
+        self._recorder.commit(self._now_ns)
+        return answers
+
+    def order(self, order_id: str) -> SimOrder:
+        """An order by its id. Raises Refusal 404, or 422 where it is no id."""
+        return self._index.get(order_id)
+
+    def order_by_client_id(self, client_order_id: str) -> SimOrder:
+        """An order by its sender's name for it. Raises Refusal 404."""
+        return self._index.get_by_client_id(client_order_id)
+
+    def orders(self, query: OrderQuery | None = None) -> list[SimOrder]:
+        """Orders as a client filters them. Raises Refusal 422 for a filter that makes no sense."""
+        return self._index.select(query or OrderQuery())
+
+    @property
+    def cancels_stuck(self) -> bool:
+        """A fault: while it is set, cancel requests stay `pending_cancel`; cleared, they go on."""
+        return self._desk.holds_cancels
+
+    @cancels_stuck.setter
+    def cancels_stuck(self, stuck: bool) -> None:
+        self._desk.hold_cancels(stuck=stuck, now_ns=self._now_ns)
+
+    # --- positions ----------------------------------------------------------------------------------------------------
+
+    def positions(self) -> list[PositionView]:
+        """Open positions by symbol, at current prices."""
+        return [self._view(position) for position in self._books.positions()]
+
+    def position(self, symbol_or_asset_id: str) -> PositionView:
+        """One position. Raises Refusal 404."""
+        return self._view(self._held(symbol_or_asset_id))
+
+    def close_position(
+        self, symbol_or_asset_id: str, *, qty: Decimal | None = None, percentage: Decimal | None = None
+    ) -> SimOrder:
+        """Sell a position, or a part of it, at the market.
+
+        Raises:
+            Refusal: none held (404), shares held by open orders (403), or a part that makes no sense (422).
+        """
+        symbol = self._held(symbol_or_asset_id).symbol
+        return self.submit(self._intake.closing_request(symbol, qty=qty, percentage=percentage))
+
+    def close_all(self, *, cancel_orders: bool) -> list[CloseResult]:
+        """Ask for everything to be sold. With `cancel_orders`, cancels are asked for first; they are not waited for,
+        so positions behind open sells are refused in the same answer (reference 0.8, W7)."""
+        answers = [
+            CloseResult(symbol=order.id, http_status=status, order=order.snapshot())
+            for order, status in (self.cancel_all() if cancel_orders else [])
+        ]
+        for position in self._books.positions():
+            try:
+                order = self.close_position(position.symbol)
+            except Refusal as refusal:
+                answers.append(CloseResult(symbol=position.symbol, http_status=refusal.http_status, refusal=refusal))
+            else:
+                answers.append(CloseResult(symbol=position.symbol, http_status=200, order=order.snapshot()))
+        return answers
+
+    # --- account, assets, books ---------------------------------------------------------------------------------------
+
+    def account(self) -> AccountState:
+        return self._valuation.account(self._now_ns)
+
+    def activities(self, query: ActivityQuery | None = None) -> list[Execution]:
+        """Fills as `GET /v2/account/activities` pages them. Raises Refusal 422."""
+        return select_activities(self._books.executions, query or ActivityQuery())
+
+    def assets(self) -> list[SimAsset]:
+        return list(self._assets.values())
+
+    def asset(self, symbol_or_id: str) -> SimAsset:
+        """One asset. Raises Refusal 404."""
+        asset = self._assets.get(self._symbol(symbol_or_id))
+        if asset is None:
+            raise asset_not_found(symbol_or_id)
+        return asset
+
+    def ledger(self) -> dict[str, object]:
+        """The books as `GET /simulator/v1/ledger` shows them, after a check of every conservation law.
+
+        `orders` are SimOrder: the server writes them as everywhere else.
+        """
+        self._books.check()
+        orders = list(self._index.all())
+        return {
+            "cash": plain(self._books.cash),
+            "positions": [
+                {"symbol": p.symbol, "qty": plain(p.qty), "avg_entry_price": plain(p.avg_entry_price)}
+                for p in self._books.positions()
+            ],
+            "orders": orders,
+            "executions": [execution_row(execution) for execution in self._books.executions],
+            "hash": self._books.digest(orders),
+        }
+
+    def close(self) -> None:
+        """Note the last venue time and let go of the journal."""
+        self._recorder.commit(self._now_ns)
+        if self._journal is not None:
+            self._journal.close()
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        if self._journal is not None:
+            restored = restore(self._journal, self.settings, index=self._index, books=self._books)
+            self._now_ns = restored.now_ns
+            self._recorder.event_sequence = restored.event_sequence
+            self._valuation.last_equity = restored.last_equity
+            self._valuation.last_maintenance_margin = restored.last_maintenance_margin
+        self.market.begin(self._now_ns)
+        session = self.market.session_closing_after(self._now_ns)
+        if session is not None and session.open_ns <= self._now_ns:
+            self._floor.open(session.open_ns)
+            self._floor.know_quotes(filter(None, map(self.market.latest_quote, self._assets)))
+            self._schedule.plan(session.close_ns, Action.CLOSE)
+        elif session is not None:
+            self._schedule.plan(session.open_ns, Action.OPEN)
+        for order in self._index.open():
+            self._desk.resume(order, self._now_ns)
+            if self._floor.is_open and order.status == "accepted":
+                self._desk.release(order, self._now_ns)
+
+    def _play(self, event: MarketEvent) -> None:
+        kind = type(event)
+        if kind is not SimBar:  # a bar is stamped with its beginning: it tells of time that has been played
+            if event.ts_ns >= self._schedule.next_due_ns:
+                self._run_planned(event.ts_ns)
+            self._now_ns = Nanos(event.ts_ns)
+            if isinstance(event, SimQuote):
+                self._floor.on_quote(event)
+            elif isinstance(event, SimTrade):
+                self._floor.on_trade(event)
+        if len(self._market_events) >= MARKET_EVENTS_MAX:
+            self._market_events.popleft()
+            self.market_events_dropped += 1
+        self._market_events.append(event)
+
+    def _run_planned(self, until_ns: int) -> None:
+        while (due := self._schedule.pop_due(until_ns)) is not None:
+            due_ns, action, order_id = due
+            self._now_ns = max(self._now_ns, due_ns)
+            self._act(action, order_id)
+
+    def _act(self, action: Action, order_id: str) -> None:
+        now_ns = self._now_ns
+        match action:
+            case Action.OPEN:
+                self._ring_open()
+            case Action.CLOSE:
+                self._ring_close()
+            case Action.ACKNOWLEDGE:
+                self._desk.acknowledge(self._index.known(order_id), now_ns)
+            case Action.MATCH:
+                self._floor.admit(self._index.known(order_id), now_ns)
+            case Action.CANCEL:
+                self._desk.complete_cancel(self._index.known(order_id), now_ns)
+            case Action.REPLACE:
+                self._desk.complete_replacement(self._index.known(order_id), now_ns)
+
+    def _ring_open(self) -> None:
+        session = self.market.session_closing_after(self._now_ns)
+        assert session is not None, "expected the session whose opening was planned"
+        self._books.start_day()
+        self._floor.open(session.open_ns)
+        self._schedule.plan(session.close_ns, Action.CLOSE)
+        for order in self._index.open():
+            if order.is_resting:
+                order.is_resting = False  # a new book: what the open made marketable fills at the touch
+                self._recorder.changed(order)
+            if order.status == "accepted":
+                self._desk.release(order, self._now_ns)
+
+    def _ring_close(self) -> None:
+        self._floor.close()
+        for order in self._index.open():
+            if order.expires_at_ns is not None and order.expires_at_ns <= self._now_ns:
+                end = self._desk.expire if order.time_in_force == "day" else self._desk.cancel_now
+                end(order, self._now_ns)
+        held = self._valuation.margins(self._now_ns)
+        self._valuation.last_equity = held.equity
+        self._valuation.last_maintenance_margin = held.maintenance
+        self._recorder.fact(DayRecord(closed_ns=self._now_ns, equity=held.equity, maintenance_margin=held.maintenance))
+        following = self.market.session_closing_after(self._now_ns)
+        if following is not None:
+            self._schedule.plan(following.open_ns, Action.OPEN)
+
+    def _held(self, symbol_or_asset_id: str) -> Position:
+        position = self._books.position(self._symbol(symbol_or_asset_id))
+        if position is None:
+            raise position_not_found()
+        return position
+
+    def _symbol(self, symbol_or_asset_id: str) -> str:
+        return self._symbol_of_asset.get(symbol_or_asset_id, symbol_or_asset_id)
+
+    def _view(self, position: Position) -> PositionView:
+        return self._valuation.position(position, self._assets[position.symbol], self._now_ns)

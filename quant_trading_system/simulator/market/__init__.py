@@ -1,0 +1,3 @@
+"""What the exchange plays: recorded days or a generated market. This file decides nothing."""
+
+from __future__ import annotations

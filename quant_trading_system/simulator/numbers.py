@@ -1,0 +1,61 @@
+"""The exchange's own arithmetic of prices and quantities: ticks, texts, the one way from float to Decimal.
+
+Written apart from the daemon's on purpose: an error in our understanding must not stand on both sides.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
+
+ZERO = Decimal(0)
+ONE_DOLLAR = Decimal(1)
+QTY_STEP = Decimal("0.000000001")  # nine decimals (reference 1.3)
+DIGITS_MAX = 30  # of a number in a request; more is not an amount of money
+
+
+def plain(amount: Decimal) -> str:
+    """Write a number as Alpaca does: no exponent, no trailing zeros."""
+    text = f"{amount:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in ("", "-0") else text
+
+
+def exact(value: float) -> Decimal:
+    """The number that a market-data float was printed as."""
+    return Decimal(str(value))
+
+
+def parse_number(value: object) -> Decimal | None:
+    """Read a number of a request: a JSON string or number (reference 1.3), None where there is none.
+
+    Raises:
+        ValueError: it is no finite number of sane length.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError(f"expected a number, found {value!r}")
+    text = str(value).strip()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"expected a number, found {value!r}") from None
+    if not number.is_finite() or len(text) > DIGITS_MAX or abs(number.adjusted()) > DIGITS_MAX:
+        raise ValueError(f"expected a finite number, found {value!r}")
+    return number
+
+
+def is_sub_penny(price: Decimal) -> bool:
+    """Whether a price has more decimals than allowed: two from one dollar, four below (reference 2.7)."""
+    step = Decimal("0.01") if price >= ONE_DOLLAR else Decimal("0.0001")
+    return price % step != ZERO
+
+
+def is_whole(quantity: Decimal) -> bool:
+    return quantity == quantity.to_integral_value()
+
+
+def shares_down(quantity: Decimal) -> Decimal:
+    """Cut to nine decimals, toward zero."""
+    return quantity.quantize(QTY_STEP, ROUND_DOWN).normalize() + ZERO

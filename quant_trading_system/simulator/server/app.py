@@ -1,0 +1,29 @@
+"""The listener's routes in one place. Decides which path is whose; anything else is a 404 in JSON."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from quant_trading_system.simulator.server.account import add_account_routes
+from quant_trading_system.simulator.server.control import add_control_routes
+from quant_trading_system.simulator.server.data import add_data_routes
+from quant_trading_system.simulator.server.middleware import guard
+from quant_trading_system.simulator.server.trading import add_trading_routes
+from quant_trading_system.simulator.server.venue import VENUE, Venue
+
+REQUEST_BYTES_MAX = 1_024 * 1_024  # a fault plan of a hundred rules is 20 kB
+DATA_STREAM_PATHS = ("/v2/iex", "/v2/sip", "/v2/test")
+
+
+def make_app(venue: Venue) -> web.Application:
+    """The web application of one venue."""
+    app = web.Application(middlewares=[guard], client_max_size=REQUEST_BYTES_MAX)
+    app[VENUE] = venue
+    add_trading_routes(app.router)
+    add_account_routes(app.router)
+    add_data_routes(app.router)
+    add_control_routes(app.router)
+    app.router.add_get("/stream", venue.trade_stream.handle)
+    for path in DATA_STREAM_PATHS:
+        app.router.add_get(path, venue.data_stream.handle)
+    return app

@@ -1,0 +1,118 @@
+"""How orders and their events are written: Alpaca's keys in Alpaca's order, decimals as strings, stamps as RFC 3339."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from quant_trading_system.simulator.events import Execution, OrderEvent
+from quant_trading_system.simulator.numbers import plain
+from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.server.stamps import stamp_text, stamp_text_or_none
+
+Json = dict[str, object]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_CHARACTERS = 26
+_NANOS_PER_MS = 1_000_000
+_NANOS_PER_US = 1_000
+
+
+def plain_or_none(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
+
+
+def order_json(order: SimOrder) -> Json:
+    """The order object of REST answers (reference 2.3, recorded 2026-09-18; legs come with order classes)."""
+    return {
+        "id": order.id,
+        "client_order_id": order.client_order_id,
+        "created_at": stamp_text(order.created_at_ns),
+        "updated_at": stamp_text(order.updated_at_ns),
+        "submitted_at": stamp_text(order.submitted_at_ns),
+        "filled_at": stamp_text_or_none(order.filled_at_ns),
+        "expired_at": stamp_text_or_none(order.expired_at_ns),
+        "canceled_at": stamp_text_or_none(order.canceled_at_ns),
+        "failed_at": stamp_text_or_none(order.failed_at_ns),
+        "replaced_at": stamp_text_or_none(order.replaced_at_ns),
+        "replaced_by": order.replaced_by,
+        "replaces": order.replaces,
+        "asset_id": order.asset_id,
+        "symbol": order.symbol,
+        "asset_class": order.asset_class,
+        "notional": plain_or_none(order.notional),
+        "qty": plain_or_none(order.qty),
+        "filled_qty": plain(order.filled_qty),
+        "filled_avg_price": plain_or_none(order.filled_avg_price),
+        "order_class": order.order_class,
+        "order_type": order.type,
+        "type": order.type,
+        "side": order.side,
+        "position_intent": order.position_intent,
+        "time_in_force": order.time_in_force,
+        "limit_price": plain_or_none(order.limit_price),
+        "stop_price": plain_or_none(order.stop_price),
+        "status": order.status,
+        "extended_hours": order.extended_hours,
+        "legs": None,
+        "trail_percent": plain_or_none(order.trail_percent),
+        "trail_price": plain_or_none(order.trail_price),
+        "hwm": plain_or_none(order.hwm),
+        "subtag": None,
+        "source": order.source,
+        "expires_at": stamp_text_or_none(order.expires_at_ns),
+    }
+
+
+def stream_order_json(order: SimOrder) -> Json:
+    """The order object inside trade_updates: with `cancel_requested_at`, without subtag and source."""
+    written: Json = {}
+    for name, value in order_json(order).items():
+        if name == "canceled_at":
+            written["cancel_requested_at"] = stamp_text_or_none(order.cancel_requested_at_ns)
+        if name not in ("subtag", "source"):
+            written[name] = value
+    return written
+
+
+def order_event_json(event: OrderEvent, *, published_ns: int) -> Json:
+    """The data of one trade_updates frame (reference 7.2). `execution_id` is a key only where there is one."""
+    data: Json = {
+        "at": stamp_text(published_ns - published_ns % _NANOS_PER_US),
+        "event_id": ulid(event.timestamp_ns, event.sequence),
+        "event": event.event,
+        "timestamp": stamp_text(event.timestamp_ns),
+        "order": stream_order_json(event.order),
+    }
+    for name in ("price", "qty", "position_qty"):
+        value: Decimal | None = getattr(event, name)
+        if value is not None:
+            data[name] = plain(value)
+    if event.execution_id is not None:
+        data["execution_id"] = event.execution_id
+    return data
+
+
+def ulid(stamp_ns: int, sequence: int) -> str:
+    """An event id: 48 bits of milliseconds, then the sequence, so that ids sort as the events happened."""
+    number = (stamp_ns // _NANOS_PER_MS) << 80 | sequence
+    characters = [_CROCKFORD[number >> shift & 31] for shift in range(5 * (_ULID_CHARACTERS - 1), -1, -5)]
+    return "".join(characters)
+
+
+def fill_activity_json(execution: Execution) -> Json:
+    """A FILL row of the account's activities (reference 6.1)."""
+    is_last = execution.order_status == "filled"
+    return {
+        "id": execution.activity_id,
+        "activity_type": "FILL",
+        "transaction_time": stamp_text(execution.timestamp_ns),
+        "type": "fill" if is_last else "partial_fill",
+        "price": plain(execution.price),
+        "qty": plain(execution.qty),
+        "side": execution.side,
+        "symbol": execution.symbol,
+        "leaves_qty": plain(execution.leaves_qty),
+        "order_id": execution.order_id,
+        "cum_qty": plain(execution.cum_qty),
+        "order_status": execution.order_status,
+    }

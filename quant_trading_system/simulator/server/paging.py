@@ -1,0 +1,117 @@
+"""Pages of market data: a limit over all symbols together, one symbol exhausted before the next (reference 10.1)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+PAGE_ROWS_DEFAULT = 1_000
+PAGE_ROWS_MAX = 10_000
+
+
+class Stamped(Protocol):
+    @property
+    def ts_ns(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=Stamped)
+ReadRange = Callable[[str, int, int], Iterable[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: at a symbol and a stamp, of whose rows some were sent already."""
+
+    symbol: str
+    stamp_ns: int
+    sent_at_stamp: int
+
+    def token(self) -> str:
+        text = f"{self.symbol}|{self.stamp_ns}|{self.sent_at_stamp}"
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Rows by symbol, and where the next page begins."""
+
+    rows: dict[str, list[Row]]
+    next_place: Place | None
+
+
+def parse_token(token: str) -> Place:
+    """Read a page token.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    try:
+        symbol, stamp, sent = base64.urlsafe_b64decode(token.encode()).decode().split("|")
+        return Place(symbol, int(stamp), int(sent))
+    except (binascii.Error, UnicodeError, ValueError):
+        raise ValueError("invalid page token") from None
+
+
+def read_page(
+    read: ReadRange[Row],
+    symbols: Sequence[str],
+    *,
+    start_ns: int,
+    end_ns: int,
+    limit: int,
+    is_descending: bool,
+    place: Place | None,
+) -> Page[Row]:
+    """Collect one page, in the symbols' alphabetical order.
+
+    Args:
+        read: ascending rows of a symbol between two stamps, both inclusive.
+        place: where the page begins, None for the first.
+    """
+    found: dict[str, list[Row]] = {}
+    left = limit
+    for symbol in sorted(symbols):
+        if place is not None and symbol < place.symbol:
+            continue
+        here = place if place is not None and symbol == place.symbol else None
+        first_ns, last_ns = start_ns, end_ns
+        if here is not None:
+            first_ns, last_ns = (start_ns, here.stamp_ns) if is_descending else (here.stamp_ns, end_ns)
+        rows: Iterable[Row] = read(symbol, first_ns, last_ns)
+        if is_descending:
+            rows = reversed(list(rows))
+        taken, has_more = _take(rows, left, here)
+        if taken:
+            found[symbol] = taken
+            left -= len(taken)
+        if has_more:
+            return Page(found, _next_place(taken, here or Place(symbol, last_ns if is_descending else first_ns, 0)))
+    return Page(found, None)
+
+
+def _take(rows: Iterable[Row], limit: int, here: Place | None) -> tuple[list[Row], bool]:
+    """At most `limit` rows behind the place, and whether there is another one."""
+    taken: list[Row] = []
+    to_skip = here.sent_at_stamp if here is not None else 0
+    for row in rows:
+        if here is not None and to_skip and row.ts_ns == here.stamp_ns:
+            to_skip -= 1
+            continue
+        if len(taken) == limit:
+            return taken, True
+        taken.append(row)
+    return taken, False
+
+
+def _next_place(taken: Sequence[Row], here: Place) -> Place:
+    """Where the page after this one begins, which began `here` and took these rows of the symbol."""
+    if not taken:
+        return here
+    last_ns = taken[-1].ts_ns
+    sent = sum(row.ts_ns == last_ns for row in taken)
+    if here.stamp_ns == last_ns:
+        sent += here.sent_at_stamp
+    return Place(here.symbol, last_ns, sent)

@@ -1,0 +1,38 @@
+"""What shapes the server around an exchange: who may ask, how often, and which date's manners it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from quant_trading_system.simulator.server.auth import Credentials
+from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX
+from quant_trading_system.simulator.server.outbox import Limits
+
+REQUESTS_PER_MINUTE_DEFAULT = 200  # Alpaca's limit for an account
+SPEED_DEFAULT = 60.0
+SPEED_MAX = 100_000.0
+
+
+class Profile(StrEnum):
+    """Whose answers are given: today's, those before day-trade fields were removed on 2026-07-06, or those of 2021."""
+
+    CURRENT = "current"
+    BEFORE_2026_07 = "before-2026-07"
+    LEGACY_2021 = "legacy-2021"
+
+    @property
+    def has_day_trade_fields(self) -> bool:
+        return self is not Profile.CURRENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """The listener's side of an exchange; the world behind it is shaped elsewhere."""
+
+    credentials: Credentials = field(default_factory=lambda: Credentials(key_id="PKSIM", secret_key="sim"))  # noqa: S106
+    requests_per_minute: int = REQUESTS_PER_MINUTE_DEFAULT
+    profile: Profile = Profile.CURRENT
+    stream_symbols_max: int = 0
+    stream_limits: Limits = DEFAULT_LIMITS
+    login_seconds_max: float = LOGIN_SECONDS_MAX

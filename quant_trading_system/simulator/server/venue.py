@@ -1,0 +1,117 @@
+"""The exchange, its clock and its streams as the server's parts share them. Decides how far it plays at each tick.
+
+The market is played in slices of venue time, and a tick stops when its wall budget is used up: an exchange that is
+asked for more speed than it has runs more slowly, and goes on answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
+from quant_trading_system.simulator.clock import VenueClock
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.server.data_stream import DataStream
+from quant_trading_system.simulator.server.faults import FaultPlan, Kind
+from quant_trading_system.simulator.server.market_wire import MarketWire
+from quant_trading_system.simulator.server.order_wire import order_event_json
+from quant_trading_system.simulator.server.practice import PRACTICE_FEED, PracticeSymbol
+from quant_trading_system.simulator.server.rate_limit import RateLimiter
+from quant_trading_system.simulator.server.settings import ServerSettings
+from quant_trading_system.simulator.server.trade_stream import TradeStream
+
+SLICE_NS_MIN = NANOS_PER_SECOND  # venue time played between two looks at the wall clock
+SLICE_NS_MAX = 3_600 * NANOS_PER_SECOND  # a night is sixteen of these
+SLICE_WALL_SECONDS = 0.001  # a slice that takes less is followed by one twice as long
+TICK_WALL_SECONDS_MAX = 0.010
+REQUEST_WALL_SECONDS_MAX = 0.003
+STOCK_FEEDS = ("/v2/iex", "/v2/sip")
+
+
+class Venue:
+    """One exchange behind one listener."""
+
+    def __init__(self, exchange: Exchange, clock: VenueClock, settings: ServerSettings) -> None:
+        self.exchange = exchange
+        self.clock = clock
+        self.settings = settings
+        self.market = exchange.market
+        self.plan = FaultPlan(time.monotonic)
+        self.limiter = RateLimiter(settings.requests_per_minute)
+        self.wire = MarketWire({asset.symbol: asset for asset in exchange.assets()})
+        self.trade_stream = TradeStream(settings.credentials, self.plan)
+        self.data_stream = DataStream(
+            settings.credentials,
+            self.plan,
+            symbols_max=settings.stream_symbols_max,
+            limits=settings.stream_limits,
+            login_seconds_max=settings.login_seconds_max,
+        )
+        self._practice = PracticeSymbol()
+        self._request_ids = _request_ids()
+        self._slice_ns = SLICE_NS_MIN
+
+    def next_request_id(self) -> str:
+        return next(self._request_ids)
+
+    def tick(self) -> None:
+        """Play up to now, publish what happened, and let faults act that wait for nothing."""
+        self.catch_up(wall_seconds_max=TICK_WALL_SECONDS_MAX)
+        self.publish()
+        practice = self._practice.messages_until(self.exchange.now_ns)
+        self.data_stream.publish(practice, feeds=(PRACTICE_FEED,))
+        self.trade_stream.tick()
+        self.data_stream.tick()
+        if self.exchange.cancels_stuck and not self.plan.has(Kind.PENDING_CANCEL_STUCK):
+            self.exchange.cancels_stuck = False
+
+    def catch_up(self, *, wall_seconds_max: float = REQUEST_WALL_SECONDS_MAX) -> bool:
+        """Play the market up to the clock, or until the wall budget is used up; True when it got there."""
+        began_s = slice_began_s = time.monotonic()
+        target_ns = self.clock.venue_ns(time.monotonic_ns())
+        while self.exchange.now_ns < target_ns:
+            self.exchange.advance(Nanos(min(self.exchange.now_ns + self._slice_ns, target_ns)))
+            now_s = time.monotonic()
+            self._adapt_slice(now_s - slice_began_s)
+            slice_began_s = now_s
+            if now_s - began_s >= wall_seconds_max:
+                break
+        return self.exchange.now_ns >= target_ns
+
+    async def play_out(self, *, wall_seconds_max: float) -> bool:
+        """Play and publish until the clock is reached, letting others have their turns; True when it was."""
+        deadline_s = time.monotonic() + wall_seconds_max
+        while not (is_done := self.catch_up(wall_seconds_max=TICK_WALL_SECONDS_MAX)) and time.monotonic() < deadline_s:
+            self.publish()
+            await asyncio.sleep(0)
+        self.tick()
+        return is_done
+
+    def publish(self) -> None:
+        """Hand everything that happened to the streams, orders first."""
+        now_ns = self.exchange.now_ns
+        for event in self.exchange.take_order_events():
+            self.trade_stream.publish(order_event_json(event, published_ns=now_ns))
+        while batch := self.exchange.take_market_events():
+            self.data_stream.publish(map(self.wire.message, batch), feeds=STOCK_FEEDS)
+
+    def _adapt_slice(self, wall_seconds: float) -> None:
+        if wall_seconds < SLICE_WALL_SECONDS:
+            self._slice_ns = min(self._slice_ns * 2, SLICE_NS_MAX)
+        else:
+            self._slice_ns = SLICE_NS_MIN
+
+
+VENUE: web.AppKey[Venue] = web.AppKey("venue", Venue)
+
+
+def _request_ids() -> Iterator[str]:
+    """X-Request-ID values: 32 hex digits, in the order of arrival."""
+    number = 0
+    while True:
+        number += 1
+        yield f"{number:032x}"

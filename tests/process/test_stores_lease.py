@@ -1,0 +1,124 @@
+"""The lease on a real PostgreSQL: one holder, a loss seen at once, a paused holder overtaken."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from quant_trading_system.core.errors import ExitCode, SafetyRefusal
+from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.lease import Lease
+from tests.support.stores import on_database, query
+
+
+@pytest.mark.fault("K1")
+@pytest.mark.invariant("I25")
+def test_a_second_daemon_is_refused_and_told_who_trades(dsn: str):
+    async def script(db: Database) -> None:
+        first = Lease(db, "A")
+        await first.acquire()
+        with pytest.raises(SafetyRefusal) as caught:
+            await Lease(db, "A").acquire()
+        assert f"pid {os.getpid()}" in caught.value.message
+        assert "since 20" in caught.value.message
+        assert caught.value.exit_code is ExitCode.SAFETY
+        await first.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K1")
+def test_of_many_that_start_at_once_exactly_one_gets_it(dsn: str):
+    async def script(db: Database) -> None:
+        leases = [Lease(db, "A") for _ in range(8)]
+        outcomes = await asyncio.gather(*(lease.acquire() for lease in leases), return_exceptions=True)
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["SafetyRefusal"] * 7 + ["int"]
+        for lease in leases:
+            await lease.release()
+
+    on_database(dsn, script)
+
+
+def test_every_new_holder_has_a_higher_epoch(dsn: str):
+    async def script(db: Database) -> None:
+        epochs = []
+        for _ in range(3):
+            lease = Lease(db, "A")
+            epochs.append(await lease.acquire())
+            await lease.release()
+        assert epochs == [1, 2, 3]
+
+    on_database(dsn, script)
+
+
+@pytest.mark.control("P2")
+def test_the_deadline_is_ten_seconds_from_before_the_lease_was_taken(dsn: str):
+    async def script(db: Database) -> None:
+        lease = Lease(db, "A")
+        before_ns = time.monotonic_ns()
+        await lease.acquire()
+        assert before_ns < lease.deadline_mono_ns <= time.monotonic_ns() + 10_000_000_000
+        assert lease.is_held
+        await lease.release()
+        assert not lease.is_held
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.timeout(30)
+def test_a_cut_connection_closes_the_gate_within_a_second_and_the_lease_is_taken_anew(dsn: str):
+    async def script(db: Database) -> None:
+        told: list[tuple[bool, int, float]] = []
+        lease = Lease(db, "A", on_change=lambda held, epoch, _d: told.append((held, epoch, time.monotonic())))
+        first = await lease.acquire()
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(lease.run())
+            cut_s = time.monotonic()
+            await query(db, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+            while [held for held, _, _ in told] != [True, False, True]:
+                await asyncio.sleep(0.01)
+            running.cancel()
+        lost_s = told[1][2]
+        assert lost_s - cut_s < 1.0
+        assert told[2][1] == lease.epoch == first + 1
+        await lease.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.timeout(30)
+def test_a_holder_that_shows_no_life_for_longer_than_its_term_is_overtaken_and_stops(dsn: str):
+    async def script(db: Database) -> None:
+        paused = Lease(db, "A")
+        old = await paused.acquire()
+        await query(db, "UPDATE lease_beat SET beat_at = clock_timestamp() - interval '11 seconds'")
+        successor = Lease(db, "A")
+        assert await successor.acquire() == old + 1
+        await asyncio.sleep(0.1)
+        assert not paused.is_held
+        with pytest.raises(SafetyRefusal):
+            await paused.run()
+        await successor.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.timeout(30)
+def test_a_renewal_moves_the_deadline(dsn: str):
+    async def script(db: Database) -> None:
+        lease = Lease(db, "A")
+        await lease.acquire()
+        deadline = lease.deadline_mono_ns
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(lease.run())
+            await asyncio.sleep(3.4)
+            running.cancel()
+        assert lease.deadline_mono_ns > deadline + 2_500_000_000
+        await lease.release()
+
+    on_database(dsn, script)

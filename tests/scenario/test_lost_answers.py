@@ -1,0 +1,390 @@
+"""Answers that are lost, late, doubled or wrong: nothing is sent twice, and silence is never a rejection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from quant_trading_system.adapters.alpaca.orders import payload
+from quant_trading_system.core.broker import BrokerAccount
+from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, OrderAnswered, OrderRefused
+from quant_trading_system.core.types import Direction, Symbol
+from quant_trading_system.core.values import Approved
+from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.requests import OrderRequest
+from tests.support.floor import MOMENTUM, REVERSION, SYMBOL, Floor, broker_order, scripted_floor
+
+MSFT = Symbol("MSFT")
+Submit = Callable[[], SimOrder]
+PERIOD_S = 16  # a reconciliation period and a second
+
+
+def deafen(floor: Floor) -> None:
+    """From now on nothing is heard of orders: no stream, no look-up, no reconciliation."""
+    floor.filter_update = lambda _update: ()
+    floor.answers_lookups = False
+    floor.reconciles = False
+
+
+def blind(snapshot: BrokerSnapshot, account: BrokerAccount) -> BrokerSnapshot:
+    """A pass of before the order."""
+    return msgspec.structs.replace(
+        snapshot, open_orders=(), closed_orders=(), positions=(), executions=(), account=account
+    )
+
+
+def heal(floor: Floor) -> None:
+    """Everything that was lost is heard again from now on; what was lost stays lost."""
+    floor.on_post = None
+    floor.filter_update = lambda update: [update]
+    floor.answers_lookups = True
+    floor.reconciles = True
+
+
+def accept_and_lose(floor: Floor) -> Callable[[Approved, Submit], AnyEvent]:
+    """The exchange takes the order; its answer never arrives, and nobody else tells (fault A2)."""
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        deafen(floor)
+        submit()
+        return floor.in_doubt(approved)
+
+    return post
+
+
+def lose(floor: Floor) -> Callable[[Approved, Submit], AnyEvent]:
+    """The request itself is lost; to the sender it looks the same (fault A3)."""
+    return lambda approved, _submit: floor.in_doubt(approved, "connection reset after 200 bytes")
+
+
+# A2: accepted, and the answer lost
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.invariant("I4")
+@pytest.mark.invariant("I5")
+def test_an_order_whose_answer_is_lost_is_unknown_and_counts_as_if_it_will_fill():
+    floor = scripted_floor()
+    floor.on_post = accept_and_lose(floor)
+    floor.decide(Direction.LONG)
+    view = floor.engine.view()
+    limit = floor.sent[0].intent.limit_price
+    assert limit is not None
+    assert [order.status for order in view.open_orders] == ["UNKNOWN"]
+    assert view.unknown_orders == 1
+    assert view.gross_exposure_usd == 47 * Decimal(100)
+    assert view.money.own_buying_power_usd == Decimal(100_000) - 47 * limit
+    floor.advance(120)
+    assert floor.broker_positions() == {SYMBOL: Decimal(47)}
+    assert floor.engine.view().gross_exposure_usd == 47 * Decimal(100)  # at worst, and so it is
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+
+
+@pytest.mark.fault("A2")
+@pytest.mark.invariant("I2")
+def test_a_symbol_with_an_order_of_unknown_fate_is_frozen_and_others_trade_on():
+    floor = scripted_floor(symbols=(SYMBOL, MSFT))
+    account = floor.snapshot().account
+    floor.filter_snapshot = lambda snapshot: blind(snapshot, account)
+    floor.on_post = accept_and_lose(floor)
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    floor.reconciles = True
+    floor.decide(Direction.LONG, strategy=REVERSION)
+    floor.decide(Direction.LONG, symbol=MSFT)
+    assert [approved.intent.symbol for approved in floor.sent] == [SYMBOL, MSFT]
+    assert not floor.ask("unlock", symbol=SYMBOL).accepted
+
+
+@pytest.mark.requirement("R093")
+@pytest.mark.fault("A2")
+@pytest.mark.invariant("I2")
+@pytest.mark.parametrize("channel", ["look-up", "stream", "reconciliation"])
+def test_a_lost_answer_is_resolved_by_any_channel_and_the_order_is_never_sent_again(channel: str):
+    floor = scripted_floor()
+    floor.on_post = accept_and_lose(floor)
+    floor.decide(Direction.LONG)
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+    match channel:
+        case "look-up":
+            floor.answers_lookups = True
+        case "stream":
+            floor.filter_update = lambda update: [update]
+        case _:
+            floor.reconciles = True
+    floor.advance(PERIOD_S)
+    assert floor.status_of(floor.sent[0]) == "FILLED"
+    heal(floor)
+    floor.advance(120)
+    assert len(floor.posted) == len(floor.sent) == len(floor.exchange.ledger()["orders"]) == 1  # type: ignore[arg-type]
+    assert floor.books() == {"momentum": Decimal(47)}
+    floor.must_agree()
+
+
+# A3: never accepted
+
+
+@pytest.mark.fault("A3")
+@pytest.mark.invariant("I4")
+def test_absence_is_believed_after_the_quarantine_and_two_clean_passes_and_not_a_second_sooner():
+    floor = scripted_floor()
+    floor.on_post = lose(floor)
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    seconds = 0
+    while floor.status_of(floor.sent[0]) == "UNKNOWN":
+        assert seconds < 120, "an order the broker denies for two minutes is absent"
+        floor.advance(1)
+        seconds += 1
+    assert seconds >= 60
+    assert floor.status_of(floor.sent[0]) == "DROPPED"
+    assert floor.alerted("order_absent")
+    assert floor.engine.view().money.own_buying_power_usd == Decimal(100_000)
+
+
+@pytest.mark.requirement("R098")
+@pytest.mark.fault("A3")
+@pytest.mark.invariant("I2")
+@pytest.mark.invariant("I3")
+def test_what_follows_a_proven_absence_is_a_new_decision_under_a_new_id():
+    floor = scripted_floor()
+    floor.on_post = lose(floor)
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    floor.advance(150)
+    lost, anew = floor.sent
+    assert floor.status_of(lost) == "DROPPED"
+    assert lost.intent.client_order_id != anew.intent.client_order_id
+    assert lost.intent.decision_id != anew.intent.decision_id
+    assert len(floor.posted) == 1
+    floor.must_agree()
+
+
+@pytest.mark.fault("A3")
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize("missing", ["clean passes", "an answer to the question"])
+def test_absence_is_not_believed_without(missing: str):
+    floor = scripted_floor()
+    floor.on_post = lose(floor)
+    floor.answers_lookups = missing != "an answer to the question"
+    floor.decide(Direction.LONG)
+    floor.reconciles = missing != "clean passes"
+    floor.advance(600)
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+    assert len(floor.sent) == 1
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.invariant("I2")
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize("delay_s", [5, 20, 55])
+def test_an_original_that_arrives_late_is_the_only_one_there_ever_is(delay_s: int):
+    floor = scripted_floor()
+    late: list[Submit] = []
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        late.append(submit)
+        return floor.in_doubt(approved)
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    floor.advance(delay_s)
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+    late[0]()
+    floor.advance(90)
+    assert len(floor.sent) == len(floor.posted) == 1
+    assert floor.books() == {"momentum": Decimal(47)}
+    floor.must_agree()
+
+
+# A1: not one byte left
+
+
+@pytest.mark.requirement("R087")
+@pytest.mark.fault("A1")
+def test_an_order_of_which_no_byte_left_gives_its_reservation_back():
+    floor = scripted_floor()
+    floor.before_write = lambda _approved: "no connection in 4 attempts"
+    floor.decide(Direction.LONG)
+    view = floor.engine.view()
+    assert floor.live == ()
+    assert view.money.own_buying_power_usd == Decimal(100_000)
+    assert view.gross_exposure_usd == Decimal(0)
+    row = floor.order_rows[-1]
+    assert (row.status, row.reason, row.sent_ns) == ("DROPPED", "no connection in 4 attempts", None)
+    floor.before_write = lambda _approved: None
+    floor.advance(90)
+    floor.must_agree()
+    assert floor.books() == {"momentum": Decimal(47)}
+
+
+# answers that are late, doubled, or a refusal
+
+
+@pytest.mark.fault("A8")
+@pytest.mark.invariant("I13")
+def test_a_fill_that_overtakes_the_answer_to_the_post_is_booked_once():
+    floor = scripted_floor()
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        early_picture = broker_order(submit())
+        floor.pass_ms(200)
+        assert floor.status_of(approved) == "FILLED"
+        return OrderAnswered(
+            client_order_id=approved.intent.client_order_id, order=early_picture, **floor.stamps()
+        )
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    assert floor.status_of(floor.sent[0]) == "FILLED"
+    floor.advance(60)
+    assert len(floor.fills) == 1
+    assert floor.alerted("illegal_transition") == []
+    floor.must_agree()
+
+
+@pytest.mark.requirement("R098")
+@pytest.mark.fault("A9")
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize(
+    ("http_status", "code", "message"),
+    [
+        (403, 40310000, "insufficient buying power"),
+        (403, 40310000, "potential wash trade detected"),
+        (403, 40310010, "asset AAPL is halted"),
+        (422, 42210000, "limit price must be in increments of 0.01"),
+        (422, 40010001, "qty is required"),
+    ],
+)
+def test_a_definite_refusal_ends_the_order_with_its_reason_and_its_id_is_never_sent_again(
+    http_status: int, code: int, message: str
+):
+    floor = scripted_floor()
+    ids: list[str] = []
+
+    def post(approved: Approved, _submit: Submit) -> AnyEvent:
+        ids.append(approved.intent.client_order_id)
+        return OrderRefused(
+            client_order_id=approved.intent.client_order_id,
+            http_status=http_status,
+            code=code,
+            message=message,
+            **floor.stamps(),
+        )
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    row = floor.order_rows[-1]
+    assert (row.status, row.is_final) == ("REJECTED", True)
+    assert row.reason == f"{http_status} {code}: {message}"
+    assert floor.engine.view().money.own_buying_power_usd == Decimal(100_000)
+    floor.advance(400)
+    assert len(ids) == len(set(ids)) <= 5  # a bar's decision each, until the entry is forgotten
+    assert floor.posted == []
+
+
+@pytest.mark.fault("A9")
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize(("http_status", "code"), [(409, 40910000), (403, 40399999), (418, None), (422, None)])
+def test_a_refusal_that_nobody_knows_proves_nothing(http_status: int, code: int | None):
+    floor = scripted_floor()
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        deafen(floor)
+        submit()
+        client_order_id = approved.intent.client_order_id
+        return OrderRefused(
+            client_order_id=client_order_id, http_status=http_status, code=code, message="?", **floor.stamps()
+        )
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    assert [order.status for order in floor.live] == ["UNKNOWN"]
+    assert floor.alerted("refusal_not_understood")
+    heal(floor)
+    floor.advance(PERIOD_S)
+    floor.must_agree()
+    assert floor.positions() == {SYMBOL: Decimal(47)}
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.invariant("I2")
+@pytest.mark.invariant("I4")
+def test_a_duplicate_id_is_looked_up_and_is_ours_where_the_order_found_equals_what_was_sent():
+    floor = scripted_floor()
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        submit()
+        return floor.answer(approved, submit)  # the same bytes again: 422
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    assert floor.status_of(floor.sent[0]) == "WORKING"
+    floor.advance(PERIOD_S)
+    assert floor.status_of(floor.sent[0]) == "FILLED"
+    assert floor.engine.view().locks == {}
+    floor.must_agree()
+
+
+@pytest.mark.fault("A13")
+@pytest.mark.invariant("I7")
+def test_an_id_that_carries_another_order_than_was_sent_locks_the_symbol_and_the_larger_quantity_counts():
+    floor = scripted_floor()
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        body = {**msgspec.json.decode(payload(approved.intent)), "qty": "60", "limit_price": "90"}
+        floor.exchange.submit(OrderRequest.from_body(body))
+        return floor.answer(approved, submit)
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    view = floor.engine.view()
+    assert "another order than was sent" in view.locks[SYMBOL]
+    assert "quantity 60 instead of 47" in floor.alerted("echo_differs")[0].text
+    assert view.gross_exposure_usd == 60 * Decimal(100)
+
+
+@pytest.mark.requirement("R106")
+@pytest.mark.fault("A6")
+@pytest.mark.invariant("I4")
+@pytest.mark.invariant("I17")
+def test_an_order_nobody_tells_of_stays_unknown_for_hours_and_a_person_hears_within_thirty_seconds():
+    floor = scripted_floor()
+    floor.on_post = accept_and_lose(floor)
+    floor.decide(Direction.LONG)
+    floor.advance(31)
+    assert floor.alerted("order_unknown")
+    floor.advance(3 * 3600)
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+    assert len(floor.alerted("order_unknown")) == 1
+    assert len(floor.sent) == 1
+    heal(floor)
+    floor.advance(35)
+    assert floor.books() == {"momentum": Decimal(47)}
+    floor.must_agree()
+
+
+@pytest.mark.requirement("R106")
+@pytest.mark.fault("A6")
+def test_an_order_without_any_acknowledgement_becomes_unknown_by_itself_and_is_asked_about():
+    floor = scripted_floor()
+
+    def post(_approved: Approved, submit: Submit) -> None:
+        deafen(floor)
+        submit()
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    assert [order.status for order in floor.live] == ["SENDING"]
+    floor.advance(11)
+    assert [order.status for order in floor.live] == ["UNKNOWN"]
+    assert floor.alerted("order_late")
+    heal(floor)
+    floor.advance(PERIOD_S)
+    assert floor.live == ()
+    floor.must_agree()
+    assert floor.scripts[MOMENTUM].holdings[-1] in (Decimal(0), Decimal(47))

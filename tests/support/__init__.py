@@ -1,0 +1,3 @@
+"""Builders, clocks and servers that tests share."""
+
+from __future__ import annotations

@@ -1,0 +1,203 @@
+"""Real processes for tests: the daemon and the exchange as a user starts them, found by what they print and answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+READY_SECONDS_MAX = 40.0
+POLL_S = 0.05
+HTTP_SECONDS_MAX = 5.0
+
+
+class Process:
+    """A child whose output goes to a file; killed with its group when the test ends."""
+
+    def __init__(self, arguments: Sequence[str], *, log: Path, environ: dict[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("ab") as stream:
+            self.popen = subprocess.Popen(
+                [sys.executable, str(ROOT / "main.py"), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                cwd=ROOT,
+                env={**os.environ, **(environ or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        self.popen.send_signal(number)
+
+    def wait(self, seconds_max: float) -> int:
+        try:
+            return self.popen.wait(seconds_max)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {seconds_max} s:\n{self.output[-4000:]}") from None
+
+    def stop(self, seconds_max: float = 10.0) -> int:
+        """SIGTERM, and the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds_max)
+
+    def kill(self) -> None:
+        """`kill -9`, as a crash."""
+        self.popen.kill()
+        self.popen.wait(10)
+
+    def end(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait(10)
+
+
+class DaemonProcess(Process):
+    """`trade`, with its HTTP interface."""
+
+    def __init__(
+        self, state_dir: Path, *arguments: str, log: Path | None = None, environ: dict[str, str] | None = None
+    ) -> None:
+        self.state_dir = state_dir
+        super().__init__(
+            ["trade", "--state-dir", str(state_dir), "--http", "127.0.0.1:0", *arguments],
+            log=log or state_dir.parent / f"{state_dir.name}.log",
+            environ=environ,
+        )
+
+    def wait_ready(self) -> DaemonProcess:
+        self.wait_for(lambda: self.get("status")["steps"][-1]["state"] == "ready", "READY", READY_SECONDS_MAX)
+        return self
+
+    def get(self, path: str) -> dict[str, Any]:
+        """GET /api/v1/<path>."""
+        address = json.loads((self.state_dir / "daemon.json").read_text())
+        assert address["pid"] == self.pid, "the address is an earlier daemon's"
+        with urllib.request.urlopen(f"http://{address['http']}/api/v1/{path}", timeout=HTTP_SECONDS_MAX) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+    def state(self) -> str:
+        return str(self.get("status")["trading_state"])
+
+    def causes(self) -> set[str]:
+        return {cause["cause"] for cause in self.get("status")["causes"]}
+
+    def ledger(self) -> dict[str, Any]:
+        """The exchange's own books."""
+        return exchange_ledger(str(self.get("status")["exchange_url"]))
+
+    def wait_for(self, is_so: Callable[[], bool], what: str, seconds_max: float = 30.0) -> None:
+        """Ask again and again until it is so; a daemon that ends meanwhile fails the test with its output."""
+        deadline_s = time.monotonic() + seconds_max
+        last = ""
+        while time.monotonic() < deadline_s:
+            code = self.popen.poll()
+            assert code is None, f"ended with {code} while waiting for {what}:\n{self.output[-4000:]}"
+            try:
+                if is_so():
+                    return
+            except (OSError, KeyError, IndexError, ValueError, AssertionError, urllib.error.URLError) as error:
+                last = repr(error)
+            time.sleep(POLL_S)
+        raise AssertionError(f"not within {seconds_max} s: {what} ({last})\n{self.output[-4000:]}")
+
+    def must_agree(self) -> None:
+        """Cash, positions and executions equal the exchange's ledger at one quiet moment."""
+
+        def agrees() -> bool:
+            ledger = self.ledger()
+            status = self.get("status")
+            ours = {row["symbol"]: row["qty"] for row in self.get("positions")["positions"]}
+            theirs = {row["symbol"]: row["qty"] for row in ledger["positions"]}
+            fills = self.get("fills?limit=500")["fills"]
+            return status["cash"] == ledger["cash"] and ours == theirs and len(fills) == len(ledger["executions"])
+
+        self.wait_for(agrees, "books that agree with the exchange's ledger", 35.0)
+
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another verb against this daemon."""
+        return run_verb(*arguments, "--state-dir", str(self.state_dir))
+
+
+class ExchangeProcess(Process):
+    """`exchange`, with its books in a folder, so that it can be killed and started again."""
+
+    def __init__(self, folder: Path, *arguments: str, listen: str = "127.0.0.1:0") -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        (folder / "exchange.json").unlink(missing_ok=True)
+        super().__init__(
+            ["exchange", "--state-dir", str(folder), "--listen", listen, *arguments],
+            log=folder.parent / f"{folder.name}.log",
+        )
+        deadline_s = time.monotonic() + READY_SECONDS_MAX
+        while not (folder / "exchange.json").exists():
+            assert self.popen.poll() is None, self.output
+            assert time.monotonic() < deadline_s, f"does not listen: {self.output}"
+            time.sleep(POLL_S)
+        self.url = str(json.loads((folder / "exchange.json").read_text())["url"])
+
+    def post(self, path: str, body: object) -> dict[str, Any]:
+        """POST /simulator/v1/<path>."""
+        request = urllib.request.Request(
+            f"{self.url}/simulator/v1/{path}",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method="POST",
+        )
+        with urllib.request.urlopen(request, timeout=HTTP_SECONDS_MAX) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+            return found
+
+
+def exchange_ledger(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{url}/simulator/v1/ledger", timeout=HTTP_SECONDS_MAX) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+        return found
+
+
+def run_verb(
+    *arguments: str, environ: dict[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """Run a verb to its end."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "main.py"), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
+        env={**os.environ, **(environ or {})},
+        check=False,
+    )
+
+
+def child_pids(pid: int) -> list[int]:
+    """Direct children of a process."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def find_child(pid: int, word: str) -> int:
+    """The child whose command holds `word`."""
+    for child in child_pids(pid):
+        command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        if word in command:
+            return child
+    raise AssertionError(f"process {pid} has no child with {word!r}")

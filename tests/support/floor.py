@@ -1,0 +1,619 @@
+"""Both sides in one process, on virtual time: the real engine and the embedded exchange's core, joined by wire formats.
+
+The harness performs effects as the shell does, but at once. What it loses, delays or doubles is said by the test; what
+the broker answers is Alpaca's JSON made by the exchange and read by the adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from quant_trading_system.adapters.alpaca import answers
+from quant_trading_system.adapters.alpaca.orders import payload
+from quant_trading_system.adapters.alpaca.updates import parse_update
+from quant_trading_system.app.stamps import Stamps
+from quant_trading_system.core.broker import BrokerOrder, ClockReading
+from quant_trading_system.core.clock import to_datetime, to_nanos
+from quant_trading_system.core.effects import (
+    Answer,
+    AskOrder,
+    CancelEverything,
+    CancelOrder,
+    ClearLatch,
+    Effect,
+    EngageLatch,
+    Remember,
+    RequestReconciliation,
+    SendOrder,
+)
+from quant_trading_system.core.events import (
+    AnyEvent,
+    BrokerSnapshot,
+    CancelAnswered,
+    ClockSeen,
+    InstrumentsSeen,
+    LatchSeen,
+    LeaseSeen,
+    LookupAnswered,
+    MarketEvent,
+    OperatorAsked,
+    OrderAnswered,
+    OrderDropped,
+    OrderInDoubt,
+    OrderRefused,
+    OrderSending,
+    OrderUpdated,
+    QuoteSeen,
+    Restored,
+    SnapshotFailed,
+    Started,
+    StoreSeen,
+    StreamUp,
+    TimerFired,
+    TradeSeen,
+)
+from quant_trading_system.core.records import AlertRecord, DecisionRecord, FillRecord, OrderRecord, Record
+from quant_trading_system.core.types import (
+    NANOS_PER_MINUTE,
+    NANOS_PER_SECOND,
+    ClientOrderId,
+    Direction,
+    InstrumentClass,
+    Latch,
+    Mode,
+    MonoNanos,
+    Nanos,
+    Store,
+    StrategyId,
+    Stream,
+    Symbol,
+    TradingState,
+)
+from quant_trading_system.core.values import Approved, Instrument
+from quant_trading_system.core.views import OrderView
+from quant_trading_system.engine.build import build_engine
+from quant_trading_system.engine.config import EngineConfig, StrategyConfig
+from quant_trading_system.engine.engine import Engine
+from quant_trading_system.risk.limits import RiskLimits
+from quant_trading_system.simulator.events import SimQuote, SimTrade
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.order_index import OrderQuery
+from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.requests import OrderRequest
+from quant_trading_system.simulator.server.account_wire import account_json, clock_json, position_json
+from quant_trading_system.simulator.server.order_wire import fill_activity_json, order_event_json, order_json
+from quant_trading_system.simulator.server.settings import Profile
+from quant_trading_system.simulator.settings import ExchangeSettings
+from tests.support.restored import restored_from
+from tests.support.scripted_market import ScriptedMarket
+from tests.support.scripted_strategy import ScriptedStrategy
+
+OPEN = to_nanos(datetime(2026, 1, 6, 14, 30, tzinfo=UTC))  # a Tuesday, 09:30 in New York
+MORNING = Nanos(OPEN + 10 * NANOS_PER_MINUTE)  # inside the window in which orders are allowed
+SYMBOL = Symbol("AAPL")
+MOMENTUM = StrategyId("momentum")
+REVERSION = StrategyId("mean_reversion")
+FINAL_WORDS = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
+BAR_SECONDS_MAX = 130  # the first bar after the start misses prints and does not count
+TWO_STRATEGIES = (
+    StrategyConfig(id=MOMENTUM, kind="momentum", weight=Decimal("0.5"), sizing="volatility_target", parameters={}),
+    StrategyConfig(id=REVERSION, kind="mean_reversion", weight=Decimal("0.5"), sizing="fixed_fraction", parameters={}),
+)
+
+
+class Floor:
+    """A trading floor of one engine and one exchange. Time moves by `advance`, in seconds.
+
+    With `is_scripted` the strategies say what `decide` tells them to, instead of what bars suggest.
+    """
+
+    def __init__(
+        self,
+        *,
+        symbols: Sequence[str] = (SYMBOL,),
+        limits: RiskLimits | None = None,
+        strategies: Sequence[StrategyConfig] = TWO_STRATEGIES,
+        start_ns: Nanos = OPEN,
+        is_dry_run: bool = False,
+        exchange: Exchange | None = None,
+        market: ScriptedMarket | None = None,
+        restored: Restored | None = None,
+        capital_usd: Decimal | None = None,
+        is_scripted: bool = False,
+    ) -> None:
+        self._arguments = {
+            "symbols": symbols,
+            "limits": limits,
+            "strategies": strategies,
+            "is_dry_run": is_dry_run,
+            "capital_usd": capital_usd,
+            "is_scripted": is_scripted,
+        }
+        self.symbols = tuple(Symbol(symbol) for symbol in symbols)
+        self.market = market or ScriptedMarket(symbols, start_ns=start_ns)
+        self.exchange = exchange or Exchange(
+            settings=ExchangeSettings(start_ns=start_ns, partial_fill_probability=0.0), market=self.market, journal=None
+        )
+        self.now_ns = Nanos(max(start_ns, self.exchange.now_ns))
+        self.mono_ns = MonoNanos(10_000 * NANOS_PER_SECOND)
+        self.engine: Engine = build_engine(
+            EngineConfig(
+                mode=Mode.SIM,
+                account=self.exchange.settings.account_number,
+                instance="floortst",
+                symbols=self.symbols,
+                reference_symbol=None,
+                strategies=tuple(strategies),
+                limits=limits or RiskLimits(),
+                is_dry_run=is_dry_run,
+                capital_usd=capital_usd,
+            ),
+            next_sequence=1 if restored is None else restored.next_sequence,
+        )
+        self.scripts = {each.id: ScriptedStrategy(each.id) for each in strategies} if is_scripted else {}
+        self.engine._desk.strategies.update(self.scripts)
+        self.told: list[AnyEvent] = []
+        self.records: list[Record] = []
+        self.answers: list[Answer] = []
+        self.sent: list[Approved] = []
+        self.posted: list[bytes] = []
+        self.cancelled: list[str] = []
+        self.cancelled_everything: list[str] = []
+        self.prices = dict.fromkeys(self.symbols, 100.0)
+        # what the test may break
+        self.on_post: Callable[[Approved, Callable[[], SimOrder]], AnyEvent | None] | None = None
+        self.filter_update: Callable[[OrderUpdated], Sequence[OrderUpdated]] = lambda update: [update]
+        self.before_write: Callable[[Approved], str | None] = lambda _approved: None
+        self.before_cancel: Callable[[], None] = lambda: None
+        self.spoil: Callable[[QuoteSeen], QuoteSeen] = lambda quote: quote
+        self.filter_snapshot: Callable[[BrokerSnapshot], AnyEvent] = lambda snapshot: snapshot
+        self.answers_lookups = True
+        self.reconciles = True
+        self.quotes = True
+        self.prints = True
+        self.keeps_lease = True
+        self._restored = restored
+        self._earlier_fills: list[FillRecord] = []
+
+    # a day's script
+
+    def start(self) -> None:
+        """What the eight steps tell the engine, then READY."""
+        self.tell(
+            self._restored
+            or Restored(
+                orders=(),
+                books=(),
+                known_executions=(),
+                cash_usd=None,
+                guards=None,
+                next_sequence=1,
+                locks=(),
+                disabled_strategies=(),
+                last_stop_ns=None,
+                is_first_start=True,
+                **self.stamps(),
+            )
+        )
+        for store in Store:
+            self.tell(LatchSeen(store=store, latch=Latch.CLEAR, **self.stamps()))
+            self.tell(StoreSeen(store=store, is_up=True, **self.stamps()))
+        self.tell_clock()
+        self.keep_lease()
+        self.tell(InstrumentsSeen(instruments=tuple(map(instrument, self.symbols)), **self.stamps()))
+        for stream in Stream:
+            self.tell(StreamUp(stream=stream, symbols=self.symbols, **self.stamps()))
+        self.reconcile()
+        self.tell(Started(**self.stamps()))
+
+    def advance(self, seconds: float, *, price: float | None = None, symbol: Symbol = SYMBOL) -> None:
+        """Let time pass a second at a time: a quote and a print of every symbol, timers, reconciliation on its grid."""
+        if price is not None:
+            self.prices[symbol] = price
+        for _ in range(int(seconds)):
+            self.now_ns = Nanos(self.now_ns + NANOS_PER_SECOND)
+            self.mono_ns = MonoNanos(self.mono_ns + NANOS_PER_SECOND)
+            self._market_speaks()
+            self.exchange.advance(self.now_ns)
+            self._deliver()
+            self.keep_lease()
+            if self.mono_ns // NANOS_PER_SECOND % 10 == 0:
+                self.tell_clock()
+            self.tell(TimerFired(name="second", **self.stamps()))
+            if self.mono_ns // NANOS_PER_SECOND % 15 == 0:
+                self.tell(TimerFired(name="reconcile", **self.stamps()))
+
+    def skip_to(self, venue_ns: int) -> None:
+        """Let the venue's clock jump, as the embedded exchange skips the night: to us a second passes."""
+        self.now_ns = Nanos(max(self.now_ns, venue_ns - NANOS_PER_SECOND))
+        self.exchange.advance(self.now_ns)
+        self._deliver()
+        self.tell_clock()
+        self.advance(1)
+
+    def quote(self, bid: float, ask: float, *, symbol: Symbol = SYMBOL, size: float = 500.0) -> None:
+        """Quote once, a tenth of a millisecond from now: sooner than anything the exchange has planned."""
+        self.market.say(SimQuote(symbol, bid, size, ask, size, Nanos(self.now_ns + 100_000)))
+
+    def pass_ms(self, milliseconds: int) -> None:
+        """Let a fraction of a second pass, and tell the engine what happened to orders in it."""
+        self.now_ns = Nanos(self.now_ns + milliseconds * 1_000_000)
+        self.mono_ns = MonoNanos(self.mono_ns + milliseconds * 1_000_000)
+        self.exchange.advance(self.now_ns)
+        self._deliver()
+
+    def decide(
+        self, direction: Direction, *, strategy: StrategyId = MOMENTUM, symbol: Symbol = SYMBOL, price: float = 100.0
+    ) -> None:
+        """Let a scripted strategy say it at the next bar of the symbol, and let time pass until then."""
+        self.scripts[strategy].wish(symbol, direction)
+        self.next_bar(strategy=strategy, symbol=symbol, price=price)
+
+    def next_bar(
+        self, *, strategy: StrategyId = MOMENTUM, symbol: Symbol = SYMBOL, price: float | None = None
+    ) -> None:
+        """Let time pass until the scripted strategies were asked about the next bar of the symbol."""
+        script = self.scripts[strategy]
+        seen = len(script.bars)
+        for _ in range(BAR_SECONDS_MAX):
+            self.advance(1, price=price, symbol=symbol)
+            if any(bar.symbol == symbol for bar in script.bars[seen:]):
+                return
+        raise AssertionError(f"no bar of {symbol} closed within {BAR_SECONDS_MAX} s")
+
+    def bars(self, closes: Sequence[float], *, symbol: Symbol = SYMBOL) -> None:
+        """One-minute bars with these closes: each price holds for its minute."""
+        for close in closes:
+            self.advance(60, price=close, symbol=symbol)
+
+    def ask(self, command: str, *, operator: str = "alice", reason: str = "test", **arguments: str) -> Answer:
+        """Command the engine and return its answer."""
+        self.tell(
+            OperatorAsked(
+                command=command,
+                operator=operator,
+                reason=reason,
+                request_id=f"r{len(self.answers)}",
+                arguments=arguments,
+                **self.stamps(),
+            )
+        )
+        return self.answers[-1]
+
+    def crash(self, *, down_seconds: int = 0, rows_lost: int = 0) -> Floor:
+        """The process dies; the exchange goes on for a while without anybody listening; another process starts.
+
+        Rows are stored behind: the last `rows_lost` never reached the database. Intents are stored before the wire.
+        """
+        kept = self.records[: len(self.records) - rows_lost]
+        self.exchange.advance(Nanos(self.now_ns + down_seconds * NANOS_PER_SECOND))
+        self.exchange.take_market_events()
+        self.exchange.take_order_events()
+        heir = Floor(
+            **self._arguments,  # type: ignore[arg-type]
+            start_ns=self.exchange.now_ns,
+            exchange=self.exchange,
+            market=self.market,
+            restored=restored_from(kept, self.sent, self.stamps()),
+        )
+        heir.prices = dict(self.prices)
+        heir._earlier_fills = [*self._earlier_fills, *(record for record in kept if isinstance(record, FillRecord))]
+        heir._restored = restored_from(kept, self.sent, heir.stamps())
+        return heir
+
+    # what came of it
+
+    def of(self, kind: type[Record]) -> list[Record]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+    @property
+    def decisions(self) -> list[DecisionRecord]:
+        return [record for record in self.records if isinstance(record, DecisionRecord)]
+
+    @property
+    def fills(self) -> list[FillRecord]:
+        return [record for record in self.records if isinstance(record, FillRecord)]
+
+    @property
+    def order_rows(self) -> list[OrderRecord]:
+        return [record for record in self.records if isinstance(record, OrderRecord)]
+
+    @property
+    def alerts(self) -> list[AlertRecord]:
+        return [record for record in self.records if isinstance(record, AlertRecord)]
+
+    @property
+    def live(self) -> tuple[OrderView, ...]:
+        """Orders that may still move shares, as the engine sees them."""
+        return self.engine.view().open_orders
+
+    @property
+    def state(self) -> TradingState:
+        return self.engine.view().state
+
+    @property
+    def causes(self) -> set[str]:
+        return {cause.cause for cause in self.engine.view().causes}
+
+    def status_of(self, approved: Approved) -> str:
+        """The last status stored of an order."""
+        rows = [row for row in self.order_rows if row.client_order_id == approved.intent.client_order_id]
+        return rows[-1].status
+
+    def alerted(self, code: str) -> list[AlertRecord]:
+        return [alert for alert in self.alerts if alert.code == code]
+
+    def books(self, symbol: Symbol = SYMBOL) -> dict[str, Decimal]:
+        """Each strategy's shares, as the engine believes."""
+        return {
+            str(strategy): quantity
+            for view in self.engine.view().positions
+            if view.symbol == symbol
+            for strategy, quantity in view.books
+        }
+
+    def positions(self) -> dict[str, Decimal]:
+        """What the engine believes."""
+        return {str(view.symbol): view.quantity for view in self.engine.view().positions}
+
+    def broker_positions(self) -> dict[str, Decimal]:
+        """What the exchange's own books say."""
+        return {view.symbol: view.qty for view in self.exchange.positions()}
+
+    def must_agree(self) -> None:
+        """Positions, cash and executions equal the exchange's ledger, exactly."""
+        ledger = self.exchange.ledger()
+        assert self.positions() == self.broker_positions()
+        assert self.engine.view().cash_usd == Decimal(str(ledger["cash"]))
+        theirs = ledger["executions"]
+        assert isinstance(theirs, list)
+        booked = sorted((fill.broker_order_id, fill.quantity, fill.price) for fill in self._all_fills())
+        executed = sorted((row["order_id"], Decimal(row["qty"]), Decimal(row["price"])) for row in theirs)
+        assert booked == executed
+
+    def _all_fills(self) -> list[FillRecord]:
+        return [*self._earlier_fills, *self.fills]
+
+    # wiring
+
+    def stamps(self) -> Stamps:
+        return {"venue_ns": self.now_ns, "seen_ns": self.now_ns, "mono_ns": self.mono_ns}
+
+    def tell(self, event: AnyEvent) -> None:
+        """Hand one event to the engine and perform what it asks."""
+        self.told.append(event)
+        for effect in self.engine.handle(event):
+            self._perform(effect)
+
+    def exchange_clock(self) -> ClockReading:
+        return answers.parse_clock(msgspec.json.encode(clock_json(self.now_ns)))
+
+    def tell_clock(self) -> None:
+        self.tell(ClockSeen(reading=self.exchange_clock(), **self.stamps()))
+
+    def keep_lease(self) -> None:
+        if not self.keeps_lease:
+            return
+        deadline = MonoNanos(self.mono_ns + 10 * NANOS_PER_SECOND)
+        self.tell(LeaseSeen(held=True, epoch=1, deadline_mono_ns=deadline, **self.stamps()))
+
+    def reconcile(self) -> None:
+        """One pass, as the shell reads it."""
+        if not self.reconciles:
+            self.tell(SnapshotFailed(reason="the broker does not answer", **self.stamps()))
+            return
+        self.tell(self.filter_snapshot(self.snapshot()))
+
+    def snapshot(self) -> BrokerSnapshot:
+        """The broker's picture at this moment."""
+        orders = [broker_order(order) for order in self.exchange.orders(OrderQuery(status="all", limit=500))]
+        positions = msgspec.json.encode([position_json(view) for view in self.exchange.positions()])
+        fills = msgspec.json.encode([fill_activity_json(fill) for fill in self.exchange.activities()])
+        account = msgspec.json.encode(account_json(self.exchange.account(), Profile.CURRENT))
+        return BrokerSnapshot(
+            started_mono_ns=self.mono_ns,
+            open_orders=tuple(order for order in orders if order.status not in FINAL_WORDS),
+            closed_orders=tuple(order for order in orders if order.status in FINAL_WORDS),
+            positions=tuple(answers.parse_positions(positions)),
+            account=answers.parse_account(account),
+            executions=tuple(answers.parse_fills(fills)),
+            **self.stamps(),
+        )
+
+    def _market_speaks(self) -> None:
+        for number, symbol in enumerate(self.symbols):
+            price = self.prices[symbol]
+            stamp = Nanos(self.now_ns - 500_000_000 + number)
+            if self.quotes:
+                self.market.say(SimQuote(symbol, round(price - 0.01, 4), 500.0, round(price + 0.01, 4), 500.0, stamp))
+            if self.prints:
+                self.market.say(SimTrade(symbol, price, 100.0, Nanos(stamp + 1_000), "V", number))
+
+    def _deliver(self) -> None:
+        for event in self.exchange.take_market_events():
+            converted = self._market_event(event)
+            if converted is not None:
+                self.tell(converted)
+        self._deliver_updates()
+
+    def _deliver_updates(self) -> None:
+        for event in self.exchange.take_order_events():
+            frame = msgspec.json.encode(order_event_json(event, published_ns=self.now_ns))
+            for update in self.filter_update(parse_update(frame, seen_ns=self.now_ns, mono_ns=self.mono_ns)):
+                self.tell(update)
+
+    def _market_event(self, event: object) -> MarketEvent | None:
+        if isinstance(event, SimTrade):
+            return TradeSeen(
+                symbol=Symbol(event.symbol),
+                venue_at=to_datetime(event.ts_ns),
+                seen_ns=self.now_ns,
+                mono_ns=self.mono_ns,
+                price=event.price,
+                size=event.size,
+            )
+        if isinstance(event, SimQuote):
+            quote = QuoteSeen(
+                symbol=Symbol(event.symbol),
+                venue_at=to_datetime(event.ts_ns),
+                seen_ns=self.now_ns,
+                mono_ns=self.mono_ns,
+                bid_price=event.bid_price,
+                bid_size=event.bid_size,
+                ask_price=event.ask_price,
+                ask_size=event.ask_size,
+            )
+            return self.spoil(quote)
+        return None
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Remember(record=record):
+                self.records.append(record)
+            case Answer():
+                self.answers.append(effect)
+            case SendOrder(approved=approved):
+                self._send(approved)
+            case CancelOrder(client_order_id=client_order_id, broker_order_id=broker_order_id):
+                self._cancel(client_order_id, broker_order_id)
+            case AskOrder(client_order_id=client_order_id):
+                self._lookup(client_order_id)
+            case RequestReconciliation():
+                self.reconcile()
+            case CancelEverything(reason=reason):
+                self.cancelled_everything.append(reason)
+                self.exchange.cancel_all()
+                self._deliver_updates()
+            case EngageLatch(reason=reason):
+                self._latch(Latch.ENGAGED, reason)
+            case ClearLatch(reason=reason):
+                self._latch(Latch.CLEAR, reason)
+            case _:
+                raise AssertionError(f"the floor performs no {effect}")
+
+    def _latch(self, latch: Latch, reason: str) -> None:
+        for store in Store:
+            self.tell(LatchSeen(store=store, latch=latch, reason=reason, **self.stamps()))
+
+    def _send(self, approved: Approved) -> None:
+        refusal = self.before_write(approved) or self.engine.refusal_before_write(approved, mono_ns=self.mono_ns)
+        if refusal is not None:
+            dropped = OrderDropped(client_order_id=approved.intent.client_order_id, reason=refusal, **self.stamps())
+            self.tell(dropped)
+            return
+        self.sent.append(approved)
+        client_order_id = approved.intent.client_order_id
+        self.tell(OrderSending(client_order_id=client_order_id, **self.stamps()))
+        body = payload(approved.intent)
+
+        def submit() -> SimOrder:
+            self.posted.append(body)
+            return self.exchange.submit(OrderRequest.from_body(msgspec.json.decode(body)))
+
+        event = self.on_post(approved, submit) if self.on_post is not None else self._post(client_order_id, submit)
+        if event is not None:
+            self.tell(event)
+
+    def _post(self, client_order_id: ClientOrderId, submit: Callable[[], SimOrder]) -> AnyEvent:
+        try:
+            order = submit()
+        except Refusal as refusal:
+            return OrderRefused(
+                client_order_id=client_order_id,
+                http_status=refusal.http_status,
+                code=refusal.code,
+                message=refusal.message,
+                **self.stamps(),
+            )
+        return OrderAnswered(client_order_id=client_order_id, order=broker_order(order), **self.stamps())
+
+    def answer(self, approved: Approved, submit: Callable[[], SimOrder]) -> AnyEvent:
+        """What the exchange says to the POST, for a test that only wanted to do something before it."""
+        return self._post(approved.intent.client_order_id, submit)
+
+    def in_doubt(self, approved: Approved, reason: str = "504, empty body") -> OrderInDoubt:
+        return OrderInDoubt(client_order_id=approved.intent.client_order_id, reason=reason, **self.stamps())
+
+    def _cancel(self, client_order_id: ClientOrderId, broker_order_id: str) -> None:
+        self.cancelled.append(client_order_id)
+        self.before_cancel()
+        try:
+            self.exchange.cancel(broker_order_id)
+        except Refusal as refusal:
+            answer = CancelAnswered(
+                client_order_id=client_order_id,
+                accepted=False,
+                http_status=refusal.http_status,
+                code=refusal.code,
+                message=refusal.message,
+                **self.stamps(),
+            )
+        else:
+            answer = CancelAnswered(client_order_id=client_order_id, accepted=True, http_status=204, **self.stamps())
+        self.tell(answer)
+        self._deliver_updates()
+
+    def _lookup(self, client_order_id: ClientOrderId) -> None:
+        if not self.answers_lookups:
+            return
+        try:
+            found = broker_order(self.exchange.order_by_client_id(client_order_id))
+        except Refusal:
+            found = None
+        self.tell(LookupAnswered(client_order_id=client_order_id, order=found, **self.stamps()))
+
+
+def broker_order(order: SimOrder) -> BrokerOrder:
+    """An order as the adapters read it from the exchange's JSON."""
+    return answers.parse_order(msgspec.json.encode(order_json(order)))
+
+
+def instrument(symbol: Symbol) -> Instrument:
+    """A liquid stock."""
+    return Instrument(
+        symbol=symbol,
+        asset_id=f"asset-{symbol}",
+        instrument_class=InstrumentClass.STOCK,
+        tradable=True,
+        active=True,
+        fractionable=True,
+        shortable=True,
+        average_volume_shares=1e8,
+        average_volume_usd=1e10,
+    )
+
+
+def scripted_floor(
+    *,
+    symbols: Sequence[str] = (SYMBOL,),
+    limits: RiskLimits | None = None,
+    start_ns: Nanos = MORNING,
+    is_dry_run: bool = False,
+    capital_usd: Decimal | None = None,
+    partial_fill_probability: float = 0.0,
+) -> Floor:
+    """A started floor in mid-morning, whose strategies wait to be told what to say."""
+    market = ScriptedMarket(symbols, start_ns=start_ns)
+    settings = ExchangeSettings(start_ns=start_ns, partial_fill_probability=partial_fill_probability)
+    floor = Floor(
+        symbols=symbols,
+        limits=limits,
+        start_ns=start_ns,
+        is_dry_run=is_dry_run,
+        capital_usd=capital_usd,
+        is_scripted=True,
+        market=market,
+        exchange=Exchange(settings=settings, market=market, journal=None),
+    )
+    floor.start()
+    return floor
+
+
+def failed(decision: DecisionRecord) -> set[str]:
+    """Names of the controls that refused."""
+    return {result.name for result in decision.controls if not result.passed}

@@ -1,0 +1,83 @@
+"""A market that says what a test tells it to: the embedded exchange plays it like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator.calendar import Session, session_closing_after
+from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.market.source import BarSpan
+
+
+class ScriptedMarket:
+    """Implements `MarketSource` over a list that the test extends while it plays."""
+
+    def __init__(self, symbols: Sequence[str], *, start_ns: Nanos, last_close: float = 100.0) -> None:
+        self._symbols = sorted(symbols)
+        self._start_ns = start_ns
+        self._last_close = last_close
+        self._waiting: list[MarketEvent] = []
+        self._trades: dict[str, list[SimTrade]] = {symbol: [] for symbol in symbols}
+        self._quotes: dict[str, list[SimQuote]] = {symbol: [] for symbol in symbols}
+
+    def say(self, *events: MarketEvent) -> None:
+        """Add events; they are played when time reaches them."""
+        self._waiting.extend(events)
+        self._waiting.sort(key=lambda event: event.ts_ns)
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        return self._symbols
+
+    @property
+    def is_synthetic(self) -> bool:
+        return True
+
+    @property
+    def start_ns(self) -> Nanos:
+        return self._start_ns
+
+    @property
+    def end_ns(self) -> Nanos | None:
+        return None
+
+    def begin(self, now_ns: Nanos) -> None:
+        del now_ns
+
+    def events_until(self, now_ns: Nanos) -> Iterator[MarketEvent]:
+        while self._waiting and self._waiting[0].ts_ns <= now_ns:
+            event = self._waiting.pop(0)
+            if isinstance(event, SimTrade):
+                self._trades[event.symbol].append(event)
+            elif isinstance(event, SimQuote):
+                self._quotes[event.symbol].append(event)
+            yield event
+
+    def session_closing_after(self, stamp_ns: int) -> Session | None:
+        return session_closing_after(stamp_ns)
+
+    def bars(self, symbol: str, span: BarSpan, start_ns: int, end_ns: int) -> Sequence[SimBar]:
+        del symbol, span, start_ns, end_ns
+        return []
+
+    def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimTrade]:
+        return [trade for trade in self._trades[symbol] if start_ns <= trade.ts_ns <= end_ns]
+
+    def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
+        return [quote for quote in self._quotes[symbol] if start_ns <= quote.ts_ns <= end_ns]
+
+    def latest_trade(self, symbol: str) -> SimTrade | None:
+        return self._trades[symbol][-1] if self._trades[symbol] else None
+
+    def latest_quote(self, symbol: str) -> SimQuote | None:
+        return self._quotes[symbol][-1] if self._quotes[symbol] else None
+
+    def latest_bar(self, symbol: str) -> SimBar | None:
+        del symbol
+        return None
+
+    def last_close(self, symbol: str, before: date) -> float | None:
+        del symbol, before
+        return self._last_close

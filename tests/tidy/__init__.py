@@ -1,0 +1,3 @@
+"""House rules that a machine can check."""
+
+from __future__ import annotations

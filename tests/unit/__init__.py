@@ -1,0 +1,3 @@
+"""Pure and fast: no sockets, no processes, no waiting."""
+
+from __future__ import annotations

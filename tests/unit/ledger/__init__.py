@@ -1,0 +1,1 @@
+"""Promises of the ledger: conservation, idempotence, average cost."""

@@ -1,0 +1,1 @@
+"""Promises of market state: what is believed, bars, indicators."""

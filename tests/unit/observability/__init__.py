@@ -1,0 +1,3 @@
+"""Tests of quant_trading_system.observability."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Promises of the order manager, its table, and reconciliation."""

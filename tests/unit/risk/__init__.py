@@ -1,0 +1,1 @@
+"""Promises of the gate, the guards and the limits."""

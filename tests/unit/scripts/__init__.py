@@ -1,0 +1,3 @@
+"""What the scripts decide, apart from the files they write."""
+
+from __future__ import annotations

@@ -1,0 +1,223 @@
+"""The worked sequences of the protocol reference, event for event."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+
+import pytest
+
+from quant_trading_system.core.types import NANOS_PER_SECOND
+from quant_trading_system.simulator.events import SimQuote
+from quant_trading_system.simulator.order_index import OrderQuery
+from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.requests import OrderChange
+from tests.unit.simulator_core.desk_script import CLOSE_NS, OPEN_NS, Floor, buy, sell
+
+
+def test_w1_a_market_buy_is_pending_new_filled_and_leaves_one_activity():
+    floor = Floor()
+    order = floor.submit(buy(qty="10"))
+    assert (order.status, order.filled_qty, order.filled_avg_price) == ("pending_new", D(0), None)
+    floor.wait()
+    assert floor.told(order) == ["pending_new", "new", "fill"]
+    pending, new, fill = [event for event in floor.events if event.order.id == order.id]
+    assert pending.execution_id is None
+    assert new.execution_id
+    assert fill.execution_id not in (None, new.execution_id)
+    assert (fill.price, fill.qty, fill.position_qty) == (D("100.01"), D(10), D(10))
+    assert pending.timestamp_ns < new.timestamp_ns < fill.timestamp_ns
+    assert [event.order.status for event in (pending, new, fill)] == ["pending_new", "new", "filled"]
+    assert floor.exchange.order(order.id).filled_at_ns == fill.timestamp_ns
+    account = floor.exchange.account()
+    assert account.cash == D("98999.90")
+    (activity,) = floor.exchange.activities()
+    assert (activity.order_status, activity.cum_qty, activity.leaves_qty) == ("filled", D(10), D(0))
+    assert activity.activity_id.startswith("20261123093000")
+
+
+def test_w2_a_partial_fill_is_followed_by_the_rest():
+    floor = Floor(partial_fill_probability=1.0)
+    order = floor.submit(buy(qty="10"))
+    floor.wait()
+    assert floor.told(order) == ["pending_new", "new", "partial_fill", "fill"]
+    part, rest = [event for event in floor.events if event.price is not None]
+    assert part.qty is not None
+    assert rest.qty is not None
+    assert part.qty + rest.qty == 10
+    assert (part.order.status, part.order.filled_qty) == ("partially_filled", part.qty)
+    assert (rest.order.status, rest.order.filled_qty) == ("filled", D(10))
+    newest, oldest = floor.exchange.activities()
+    assert (oldest.order_status, oldest.cum_qty, oldest.leaves_qty) == ("partially_filled", part.qty, rest.qty)
+    assert (newest.order_status, newest.cum_qty, newest.leaves_qty) == ("filled", D(10), D(0))
+
+
+def test_w3_a_limit_order_away_from_the_market_is_cancelled():
+    floor = Floor()
+    order = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    floor.exchange.cancel(order.id)
+    assert order.status == "pending_cancel"
+    floor.wait()
+    assert floor.told(order) == ["pending_new", "new", "canceled"]
+    assert order.canceled_at_ns == floor.events[-1].timestamp_ns
+
+
+def test_w4_a_replaced_order_gives_way_to_a_new_one():
+    floor = Floor()
+    old = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    new = floor.exchange.replace(old.id, OrderChange.from_body({"limit_price": "91", "qty": "12"}))
+    assert (new.replaces, old.replaced_by, old.status) == (old.id, new.id, "pending_replace")
+    assert new.client_order_id != old.client_order_id
+    floor.wait()
+    told = [(event.event, event.order.id) for event in floor.events]
+    assert told[2:] == [("replaced", old.id), ("new", new.id)]
+    assert (old.status, new.status, new.limit_price, new.qty) == ("replaced", "new", D(91), D(12))
+    assert {order.id for order in floor.exchange.orders(OrderQuery(status="all"))} == {old.id, new.id}
+    assert new.created_at_ns == old.created_at_ns
+
+
+def test_w4_when_the_old_order_fills_first_the_new_one_is_rejected():
+    floor = Floor()
+    old = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    new = floor.exchange.replace(old.id, OrderChange.from_body({"limit_price": "91"}))
+    floor.market.say(SimQuote("AAPL", 88.0, 100, 89.0, 100, floor.exchange.now_ns + 1))
+    floor.wait()
+    told = [(event.event, event.order.id) for event in floor.events]
+    assert told[2:] == [("fill", old.id), ("rejected", new.id)]
+    assert (old.status, new.status, new.filled_qty) == ("filled", "rejected", D(0))
+    assert new.failed_at_ns is not None
+
+
+def test_a_replacement_that_is_cancelled_in_time_leaves_the_old_order_alive():
+    floor = Floor()
+    old = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    new = floor.exchange.replace(old.id, OrderChange.from_body({"limit_price": "91"}))
+    floor.exchange.cancel(new.id)
+    floor.wait()
+    assert new.status == "canceled"
+    assert old.status in ("new", "replaced"), "either request may have been first"
+    assert old.status == "replaced" or "order_replace_rejected" in floor.told(old)
+
+
+def test_w6_a_position_behind_an_open_sell_cannot_be_closed():
+    floor = Floor()
+    floor.hold(2)
+    holder = floor.submit(sell(type="limit", limit_price="120", qty="2"))
+    with pytest.raises(Refusal) as caught:
+        floor.exchange.close_position("AAPL")
+    assert (caught.value.http_status, caught.value.code) == (403, 40310000)
+    assert caught.value.extra == {
+        "available": "0",
+        "existing_qty": "2",
+        "held_for_orders": "2",
+        "symbol": "AAPL",
+        "related_orders": [holder.id],
+    }
+
+
+def test_w7_flattening_needs_two_calls_while_cancels_are_on_their_way():
+    floor = Floor()
+    floor.hold(2)
+    order = floor.submit(sell(type="limit", limit_price="120", qty="2"))
+    floor.wait()
+    first = floor.exchange.close_all(cancel_orders=True)
+    assert [(entry.symbol, entry.http_status) for entry in first] == [(order.id, 200), ("AAPL", 403)]
+    assert first[1].refusal is not None
+    assert first[1].refusal.message == "insufficient qty available for order (requested: 2, available: 0)"
+    floor.wait()
+    assert order.status == "canceled"
+    (second,) = floor.exchange.close_all(cancel_orders=True)
+    assert (second.symbol, second.http_status) == ("AAPL", 200)
+    assert second.order is not None
+    assert (second.order.side, second.order.type, second.order.qty) == ("sell", "market", D(2))
+    floor.wait()
+    assert floor.exchange.positions() == []
+    assert floor.exchange.close_all(cancel_orders=True) == []
+
+
+def test_w8_an_order_whose_answer_was_lost_is_found_by_its_client_id_and_not_taken_twice():
+    floor = Floor()
+    order = floor.submit(buy(client_order_id="C"))
+    assert floor.exchange.order_by_client_id("C") is order
+    with pytest.raises(Refusal, match="client_order_id must be unique"):
+        floor.submit(buy(client_order_id="C"))
+    floor.wait()
+    assert floor.exchange.position("AAPL").qty == 10
+
+
+def test_w9_an_order_after_hours_waits_for_the_next_open():
+    floor = Floor()
+    floor.until(CLOSE_NS + NANOS_PER_SECOND)
+    order = floor.submit(buy())
+    assert order.status == "accepted"
+    tuesday_open_ns = OPEN_NS + 86_400 * NANOS_PER_SECOND
+    assert order.expires_at_ns == CLOSE_NS + 86_400 * NANOS_PER_SECOND
+    floor.until(tuesday_open_ns + NANOS_PER_SECOND)
+    floor.quote(99.99, 100.01)
+    assert floor.told(order) == ["accepted", "pending_new", "new", "fill"]
+
+
+def test_an_order_that_waits_for_the_open_is_cancelled_at_once():
+    floor = Floor()
+    floor.until(CLOSE_NS + NANOS_PER_SECOND)
+    order = floor.submit(buy())
+    floor.exchange.cancel(order.id)
+    assert order.status == "canceled"
+    assert floor.told(order) == ["accepted", "canceled"]
+
+
+@pytest.mark.parametrize(
+    ("part", "sold"), [({}, D(8)), ({"qty": D(3)}, D(3)), ({"percentage": D(25)}, D(2)), ({"percentage": D(100)}, D(8))]
+)
+def test_a_position_is_closed_whole_by_quantity_or_by_percentage(part, sold):
+    floor = Floor()
+    floor.hold(8)
+    order = floor.exchange.close_position("AAPL", **part)
+    assert (order.side, order.qty, order.time_in_force) == ("sell", sold, "day")
+    floor.wait()
+    assert order.status == "filled"
+
+
+def test_a_position_is_found_by_the_id_of_its_asset():
+    floor = Floor()
+    floor.hold(8)
+    asset = floor.exchange.asset("AAPL")
+    assert floor.exchange.position(asset.id).symbol == "AAPL"
+    assert floor.exchange.close_position(asset.id).symbol == "AAPL"
+
+
+def test_everything_open_is_cancelled_in_one_call():
+    floor = Floor()
+    orders = [floor.submit(buy(symbol, type="limit", limit_price="90")) for symbol in ("AAPL", "MSFT", "SPY")]
+    floor.wait()
+    assert [(order.id, status) for order, status in floor.exchange.cancel_all()] == [(o.id, 200) for o in orders]
+    assert [status for _, status in floor.exchange.cancel_all()] == [422, 422, 422]
+    floor.wait()
+    assert {order.status for order in orders} == {"canceled"}
+    assert floor.exchange.cancel_all() == []
+
+
+def test_somebody_elses_order_goes_the_same_way_under_an_id_of_the_exchange():
+    floor = Floor()
+    order = floor.exchange.external_order(buy(qty="5", client_order_id="never mine"))
+    assert order.client_order_id != "never mine"
+    assert order.source == "app"
+    floor.wait()
+    assert floor.told(order) == ["pending_new", "new", "fill"]
+    assert floor.exchange.position("AAPL").qty == 5
+
+
+def test_stuck_cancels_stay_pending_until_they_are_let_go():
+    floor = Floor()
+    order = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    floor.exchange.cancels_stuck = True
+    floor.exchange.cancel(order.id)
+    floor.wait(600)
+    assert order.status == "pending_cancel"
+    floor.exchange.cancels_stuck = False
+    floor.wait()
+    assert order.status == "canceled"

@@ -1,0 +1,1 @@
+"""Promises of the exchange's server that need no socket."""
