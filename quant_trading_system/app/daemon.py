@@ -35,6 +35,7 @@ from quant_trading_system.core.types import Mode
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
 LAST_PASS_SECONDS_MAX = 1.0
+STEP_SECONDS_MAX = 95.0  # systemd waits so long for the next step
 
 STEPS: tuple[tuple[str, float, Callable[..., object]], ...] = (
     ("configuration and secrets", 10.0, configuration),
@@ -84,16 +85,20 @@ class Daemon:
             report=self._report,
             request_stop=self.request_stop,
             fail=self.fail,
+            on_task_ended=self._on_task_ended,
         )
 
     async def run(self) -> int:
         """Start, trade, stop."""
         started_s = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            self._parts.supervisor = Supervisor(group, on_failure=self._on_task_ended, on_restart=self._on_restart)
-            self._parts.group = group
-            self._install_signals()
-            self._serving = group.create_task(self._serve(started_s), name="serve")
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._parts.supervisor = Supervisor(group, on_failure=self._on_task_ended, on_restart=self._on_restart)
+                self._parts.group = group
+                self._install_signals()
+                self._serving = group.create_task(self._serve(started_s), name="serve")
+        except BaseExceptionGroup as group_error:
+            raise _first_of(group_error) from group_error  # the group itself says nothing to a person
         if self._failure is not None:
             raise self._failure
         return ExitCode.OK
@@ -213,6 +218,13 @@ class Daemon:
     def _say_step(self, entry: StepReport) -> None:
         _say(f"[{entry.number}/{len(STEPS)}] {entry.name:<26} {entry.seconds:6.2f} s  {entry.detail}")
         self._parts.notifier.status(f"starting: {entry.name} ready")
+        self._parts.notifier.extend_timeout(STEP_SECONDS_MAX)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,7 @@ STOP_SECONDS_MAX = 3.0
 RESTARTS_MAX = 3
 RESTART_WINDOW_S = 300.0
 POLL_S = 0.02
+LINES_SAID_MAX = 3
 PR_SET_PDEATHSIG = 1
 
 
@@ -40,6 +41,7 @@ class ExchangeProcess:
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._starts: list[float] = []
+        self._log_begins_at = 0  # what earlier runs said is not this one's refusal
         self.url = ""
 
     async def start(self) -> str:
@@ -54,6 +56,7 @@ class ExchangeProcess:
         listen = self.url.removeprefix("http://") or "127.0.0.1:0"
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
+            self._log_begins_at = log.tell()
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
@@ -120,8 +123,9 @@ class ExchangeProcess:
                 continue
 
     def _refusal(self, code: int) -> OperatorError:
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        said = " ".join(lines[-3:]) if lines else "no message"
+        text = self._log.read_bytes()[self._log_begins_at :].decode(errors="replace")
+        lines = [line.strip().removeprefix("exchange: ") for line in text.splitlines() if line.strip()]
+        said = " ".join(lines[-LINES_SAID_MAX:]) if lines else "no message"
         if code == ExitCode.CONFIGURATION:
             return OperatorError(f"the embedded exchange refused its world: {said}", exit_code=ExitCode.CONFIGURATION)
         return TemporaryFailure(f"the embedded exchange ended with {code}: {said}", fix=f"see {self._log}")

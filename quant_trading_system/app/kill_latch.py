@@ -68,11 +68,12 @@ class KillLatch:
             self._inbox.put(StoreSeen(store=Store.REDIS, is_up=True, **stamps(self._clock)), Lane.ORDERS)
         return {Store.LATCH_FILE: file_latch, Store.DATABASE: row_latch, Store.REDIS: mirror_latch}
 
-    async def watch(self, *, on_touched: Callable[[str], None]) -> None:
+    async def watch(self, *, on_touched: Callable[[str], None], on_tick: Callable[[], None]) -> None:
         """Look for `<state-dir>/KILL` and read the copies back, until cancelled."""
         tick = 0
         while True:
             await asyncio.sleep(WATCH_PERIOD_S)
+            on_tick()
             tick += 1
             is_woken = self._wake.is_set()
             self._wake.clear()

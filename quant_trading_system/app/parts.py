@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from quant_trading_system.app.performers import Performers
     from quant_trading_system.app.port import Port
     from quant_trading_system.app.reconciler import Reconciler
+    from quant_trading_system.app.record_log import RecordLog
     from quant_trading_system.app.settings import BrokerKeys, Loaded, Settings
-    from quant_trading_system.app.supervisor import Supervisor
+    from quant_trading_system.app.supervisor import Supervisor, TaskEnded
     from quant_trading_system.dashboard.hub import EventHub
     from quant_trading_system.engine.engine import Engine
     from quant_trading_system.observability.alerts import Alerts
@@ -64,6 +65,7 @@ class Parts:
     report: StartupReport
     request_stop: Callable[[str], None]
     fail: Callable[[OperatorError], None]
+    on_task_ended: Callable[[TaskEnded], None]
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
     tally: SessionTally = field(default_factory=SessionTally)
     rng: random.Random = field(default_factory=random.Random)
@@ -79,6 +81,7 @@ class Parts:
     # 2
     logs: LogSetup = field(init=False)
     log: FilteringBoundLogger = field(init=False)
+    record_log: RecordLog = field(init=False)
     metrics: Metrics | None = None
     alerts: Alerts = field(init=False)
     health: Health = field(init=False)
@@ -125,8 +128,9 @@ class Parts:
         self.inbox.put(StoreSeen(store=store, is_up=is_up, detail=detail, **stamps(self.clock)), Lane.ORDERS)
 
     def remember(self, record: Record) -> None:
-        """One row of the engine: stored behind, counted, shown; alerts go out."""
+        """One row of the engine: stored behind, logged, counted, shown; alerts go out."""
         self.writer.put(record)
+        self.record_log.write(record)
         self.tally.keep(record)
         self.port.keep(record)
         self.hub.publish_record(record)

@@ -13,6 +13,7 @@ from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.kill_latch import KillLatch
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.supervisor import TaskEnded
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.effects import (
     Answer,
@@ -25,15 +26,14 @@ from quant_trading_system.core.effects import (
     Remember,
     RequestReconciliation,
     SendOrder,
-    WatchSymbols,
 )
-from quant_trading_system.core.errors import Bug, InDoubt, Unavailable, VenueError
+from quant_trading_system.core.errors import Bug, VenueError
 from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
 from quant_trading_system.core.records import Record
 
 TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
-CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-UNANSWERED_MAX = 1_000
+CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # the last one repeats: a kill is not given up (fault E10)
+CANCEL_ALL_TRIES_MAX = 10_000  # a day of a broker that does not answer
 
 
 class Performers:
@@ -52,7 +52,7 @@ class Performers:
         latch: KillLatch,
         remember: Callable[[Record], None],
         answer: Callable[[Answer], None],
-        watch: Callable[[Sequence[str]], None],
+        on_failure: Callable[[TaskEnded], None],
     ) -> None:
         self._group = group
         self._inbox = inbox
@@ -64,7 +64,7 @@ class Performers:
         self._latch = latch
         self._remember = remember
         self._answer = answer
-        self._watch = watch
+        self._on_failure = on_failure
         self._running: set[asyncio.Task[None]] = set()
         self._is_cancelling_all = False
         self._actions: dict[type[Effect], Callable[[Any], None]] = {
@@ -77,7 +77,6 @@ class Performers:
             ClearLatch: lambda effect: self._spawn("latch", self._latch.clear(effect.operator, effect.reason)),
             Remember: lambda effect: self._remember(effect.record),
             Answer: lambda effect: self._answer(effect),
-            WatchSymbols: lambda effect: self._watch(effect.symbols),
         }
 
     def perform(self, effects: Sequence[Effect]) -> None:
@@ -93,9 +92,15 @@ class Performers:
         if len(self._running) >= TASKS_MAX:
             work.close()
             raise Bug(f"{len(self._running)} broker calls are under way, limit {TASKS_MAX}")
-        task = self._group.create_task(work, name=f"perform-{name}")
+        task = self._group.create_task(self._watched(name, work), name=f"perform-{name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # border: a background task; what is no venue error is a bug of ours and stops us
+            self._on_failure(TaskEnded(f"perform-{name}", error))
 
     async def _cancel_order(self, effect: CancelOrder) -> None:
         try:
@@ -126,13 +131,13 @@ class Performers:
     async def _cancel_all(self, reason: str) -> None:
         """Cancel until the broker shows no open order, with growing pauses; the reconciler reports what is left."""
         try:
-            for delay_s in CANCEL_ALL_DELAYS_S:
-                await asyncio.sleep(delay_s)
+            for number in range(CANCEL_ALL_TRIES_MAX):
+                await asyncio.sleep(CANCEL_ALL_DELAYS_S[min(number, len(CANCEL_ALL_DELAYS_S) - 1)])
                 try:
                     await self._cancel.cancel_all()
                     if not await self._read.open_orders():
                         return
-                except (Unavailable, InDoubt, VenueError):
+                except VenueError:
                     continue  # tried again after the next pause; the last failure shows in the reconciliation
         finally:
             self._is_cancelling_all = False

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import msgspec
 
+from quant_trading_system.app.files import write_atomically
 from quant_trading_system.core.clock import to_datetime
-from quant_trading_system.core.errors import OperatorError
+from quant_trading_system.core.errors import ExitCode, OperatorError
 from quant_trading_system.core.records import DecisionRecord, FillRecord, OrderRecord, Record
 from quant_trading_system.core.views import EngineView
 
@@ -71,12 +71,12 @@ def write_report(path: Path, report: dict[str, object]) -> None:
     Raises:
         OperatorError: the file cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        partial.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        partial.replace(path)
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     except OSError as error:
-        raise OperatorError(f"--output {path}: cannot be written: {error.strerror}") from error
+        raise OperatorError(
+            f"--output {path}: cannot be written: {error.strerror}", exit_code=ExitCode.CONFIGURATION
+        ) from error
 
 
 def _text(amount: object) -> str | None:

@@ -82,7 +82,19 @@ async def serve(
                     fix=error.fix,
                     exit_code=error.exit_code,
                 ) from error
+            except OSError as error:
+                entry.state = "failed"
+                raise _unusable(step, len(steps), error) from error
             entry.seconds = time.monotonic() - started_s
             entry.state = "ready"
             on_step(entry)
         await serve_until_stopped()
+
+
+def _unusable(step: Step, steps: int, error: OSError) -> StartupFailed:
+    """A file of the state directory that is in the way, or a system that refuses; said with its name."""
+    return StartupFailed(
+        f"step {step.number}/{steps} {step.name}: {error.filename or type(error).__name__}: {error.strerror or error}",
+        fix="see that the state directory and what lies in it can be read and written, or give another --state-dir",
+        exit_code=ExitCode.CONFIGURATION if error.filename else ExitCode.TEMPORARY,
+    )

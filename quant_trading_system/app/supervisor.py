@@ -20,6 +20,7 @@ class Supervised:
     owner: str
     is_critical: bool
     task: asyncio.Task[None] | None = None
+    beat_seconds_max: float | None = None
     beat_s: float = field(default_factory=time.monotonic)
     restarts: list[float] = field(default_factory=list)
     is_stopping: bool = False
@@ -50,17 +51,33 @@ class Supervisor:
         self.tasks: dict[str, Supervised] = {}
 
     def start(
-        self, name: str, run: Callable[[], Awaitable[None]], *, owner: str, is_critical: bool = True
+        self,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        *,
+        owner: str,
+        is_critical: bool = True,
+        beat_seconds_max: float | None = None,
     ) -> Supervised:
         """Run `run()` until the daemon stops. One that is not critical starts anew, three times in 5 min."""
         assert name not in self.tasks, f"two tasks named {name}"
-        supervised = Supervised(name=name, owner=owner, is_critical=is_critical)
+        supervised = Supervised(name=name, owner=owner, is_critical=is_critical, beat_seconds_max=beat_seconds_max)
         supervised.task = self._group.create_task(self._watch(supervised, run), name=name)
         self.tasks[name] = supervised
         return supervised
 
     def beat(self, name: str) -> None:
+        """A task that promised a heartbeat shows life."""
         self.tasks[name].beat_s = time.monotonic()
+
+    def check_beats(self) -> None:
+        """A task that has not shown life for as long as it promised counts as ended (invariant I26)."""
+        now_s = time.monotonic()
+        for each in self.tasks.values():
+            is_running = each.task is not None and not each.task.done() and not each.is_stopping
+            if is_running and each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:
+                silence = TimeoutError(f"no heartbeat for {now_s - each.beat_s:.0f} s")
+                self._on_failure(TaskEnded(each.name, silence))
 
     async def stop(self, *owners: str, timeout_s: float) -> list[str]:
         """Cancel the tasks of these owners, or all tasks, and wait.

@@ -1,4 +1,4 @@
-"""Measures how long a strategy thinks. Changes nothing it says: the engine itself reads no clock."""
+"""Measures how long a strategy thinks, and passes on what it says. Changes nothing: the engine reads no clock."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from quant_trading_system.strategy.base import Strategy
 
 
 class TimedStrategy:
-    """A strategy whose evaluations are timed."""
+    """A strategy whose evaluations are timed; `on_signal` hears of every signal and the seconds it took."""
 
-    def __init__(self, strategy: Strategy, on_evaluated: Callable[[str, float], None]) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        on_evaluated: Callable[[str, float], None],
+        on_signal: Callable[[Signal, float], None] = lambda _signal, _seconds: None,
+    ) -> None:
         self._strategy = strategy
         self._on_evaluated = on_evaluated
+        self._on_signal = on_signal
 
     @property
     def id(self) -> StrategyId:
@@ -41,6 +47,10 @@ class TimedStrategy:
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         started_s = time.perf_counter()
         try:
-            return self._strategy.on_bar(bar, values, holding)
+            signal = self._strategy.on_bar(bar, values, holding)
         finally:
-            self._on_evaluated(self._strategy.id, time.perf_counter() - started_s)
+            seconds = time.perf_counter() - started_s
+            self._on_evaluated(self._strategy.id, seconds)
+        if signal is not None:
+            self._on_signal(signal, seconds)
+        return signal

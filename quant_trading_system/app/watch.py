@@ -47,6 +47,7 @@ class Watch:
         """Called by the engine loop each time round: the one sign of life that counts."""
         parts = self._parts
         parts.health.heartbeat("engine")
+        parts.supervisor.beat("engine")
         interval_s = parts.notifier.watchdog_interval_s
         now_s = time.monotonic()
         if interval_s is not None and now_s - self._watchdog_s >= interval_s / 2:
@@ -72,12 +73,14 @@ class Watch:
         """One `second` event a second and one `reconcile` every 15, on a fixed grid; late slots are skipped."""
         parts = self._parts
         loop = asyncio.get_running_loop()
-        start_s, slot = loop.time(), 0
+        start_s, slot, asked = loop.time(), 0, 0
         while True:
             slot = max(slot + 1, int(loop.time() - start_s) + 1)
             await asyncio.sleep(start_s + slot - loop.time())
+            parts.supervisor.beat("timers")
             parts.inbox.put(TimerFired(name=SECOND, **stamps(parts.clock)), Lane.TIMERS)
-            if slot % RECONCILE_PERIOD_S == 0:
+            if slot // RECONCILE_PERIOD_S > asked:  # also where its own slot passed during a stall
+                asked = slot // RECONCILE_PERIOD_S
                 parts.inbox.put(TimerFired(name=RECONCILE, **stamps(parts.clock)), Lane.TIMERS)
 
     async def run_tape(self) -> None:
@@ -104,6 +107,7 @@ class Watch:
 
     def _measure(self, disk_free_bytes: int | None) -> None:
         parts = self._parts
+        parts.supervisor.check_beats()
         parts.inbox.put(
             HealthSeen(
                 loop_lag_s=self._lag.take_worst_s(),

@@ -22,13 +22,13 @@ def config() -> None:
 @json_option
 def show(*, mode: str, config_file: Path | None, with_origin: bool, as_json: bool) -> None:
     """Every setting in force; secrets are masked."""
-    from quant_trading_system.app.settings import load
+    from quant_trading_system.app.settings import load, origin_of
     from quant_trading_system.app.settings import show as show_settings
     from quant_trading_system.core.types import Mode
 
     loaded = load(Mode(mode), config_file=config_file, must_have_signs=False)
     values = show_settings(loaded)
-    origins = {name: loaded.origins.get(name, "default") for name in values}
+    origins = {name: origin_of(name, loaded.origins) for name in values}
     if as_json:
         payload = {name: {"value": value, "origin": origins[name]} for name, value in values.items()}
         click.echo(json.dumps(payload if with_origin else values, indent=2))

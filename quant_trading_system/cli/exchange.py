@@ -22,6 +22,7 @@ LISTEN_DEFAULT = "127.0.0.1:8090"
 PROFILES = ("current", "before-2026-07", "legacy-2021")
 CASH_USD_MAX = Decimal("1e12")
 KEY_CHARACTERS_MAX = 256
+SYMBOLS_MAX = 1_000
 
 _HOST_PORT = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([^:\s\[\]]+)):(\d{1,5})", re.ASCII)
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-][A-Z0-9]{1,5})?", re.ASCII)
@@ -106,8 +107,18 @@ class _Key(click.ParamType[str]):
         text = str(value)
         printable = text.isascii() and text.isprintable() and " " not in text and ":" not in text
         if not (text and printable and len(text) <= KEY_CHARACTERS_MAX):
-            self.fail("expected printable ASCII without blanks and colons", param, ctx)
+            rule = f"1 to {KEY_CHARACTERS_MAX} characters of printable ASCII without blanks and colons"
+            self.fail(f"expected {rule}, found {len(text)} characters", param, ctx)
         return text
+
+
+class _Folder(click.ParamType[Path]):
+    name = "DIR"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not str(value).strip():  # it would mean the working folder
+            self.fail(f"expected a folder of market data, found {value!r}", param, ctx)
+        return Path(str(value))
 
 
 class _Symbols(click.ParamType[tuple[str, ...]]):
@@ -116,18 +127,20 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         if isinstance(value, tuple):
             return value
-        names = str(value).split(",")
+        names = [name.strip().upper() for name in str(value).split(",")]
         for name in names:
             if not _SYMBOL.fullmatch(name):
                 self.fail(f"expected symbols like SPY,BRK.B, found {name!r}", param, ctx)
         if len(set(names)) != len(names):
             self.fail("a symbol stands there twice", param, ctx)
+        if len(names) > SYMBOLS_MAX:
+            self.fail(f"expected at most {SYMBOLS_MAX} symbols, found {len(names)}", param, ctx)
         return tuple(sorted(names))
 
 
 @click.command("exchange", short_help="The embedded Alpaca-compatible exchange alone.")
 @click.option("--listen", type=_HostPort(), default=LISTEN_DEFAULT, show_default=True, help="Where it listens.")
-@click.option("--data", type=click.Path(path_type=Path), help="Play recorded days from this data directory.")
+@click.option("--data", type=_Folder(), help="Play recorded days from this data directory.")
 @click.option("--speed", type=_Speed(), default=60.0, show_default=True, help="Venue seconds in a real one.")
 @click.option("--start", "start_ns", type=_Time(), help="Venue time of a new world; New York without an offset.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Chance of a new world.  [default: 0]")
@@ -217,7 +230,7 @@ def _read_faults(path: Path) -> tuple[list[FaultRule], int]:
         raise OperatorError(f"{path}: {error}", exit_code=ExitCode.CONFIGURATION) from None
     except OSError as error:
         raise OperatorError(f"{path}: {error.strerror}", exit_code=ExitCode.CONFIGURATION) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OperatorError(f"{path}: not readable as JSON ({error})", exit_code=ExitCode.CONFIGURATION) from None
 
 

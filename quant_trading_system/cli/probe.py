@@ -12,11 +12,14 @@ ANSWER_SECONDS_MAX = 3.0
 
 def is_alive(listen: str) -> bool:
     """Whether the daemon at HOST:PORT says that its loop advances."""
-    connection = http.client.HTTPConnection(listen, timeout=ANSWER_SECONDS_MAX)
+    try:
+        connection = http.client.HTTPConnection(listen, timeout=ANSWER_SECONDS_MAX)
+    except http.client.HTTPException:  # no HOST:PORT
+        return False
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
     finally:
         connection.close()

@@ -6,9 +6,12 @@ import json
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from quant_trading_system.core.errors import OperatorError
 
 VERBS = {
     "trade": ("trade", "Start the daemon."),
@@ -70,6 +73,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--verbose", is_flag=True, expose_value=False, help="Show where an unexpected error came from.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show it.")
 def cli() -> None:
     """AlphaTrade trades US equities through Alpaca, and on an exchange of its own.
@@ -113,9 +117,31 @@ def _invoke(argv: list[str]) -> int:
     except Exception as error:  # border: the last one before a person; the traceback is for --verbose
         if "--verbose" in argv:
             raise
-        click.echo(f"unexpected error: {type(error).__name__}: {error} (a bug; --verbose shows where)", err=True)
-        return int(ExitCode.UNEXPECTED)
+        known = _known(error)
+        _say_operator_error(known, "--json" in argv)
+        return int(known.exit_code)
     return int(ExitCode.OK)
+
+
+def _known(error: BaseException) -> OperatorError:
+    """An unexpected error as one line: out of its group, and as what it means where that is known."""
+    from quant_trading_system.core.errors import ExitCode, OperatorError
+
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    if isinstance(error, OperatorError):
+        return error
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("quant_trading_system"):
+        return OperatorError(
+            f"the package {error.name} is not installed",
+            fix="run `make run`, which installs what is needed",
+            exit_code=ExitCode.CONFIGURATION,
+        )
+    return OperatorError(
+        f"unexpected: {type(error).__name__}: {error}",
+        fix="this is a bug; `alphatrade --verbose …` shows where",
+        exit_code=ExitCode.UNEXPECTED,
+    )
 
 
 def _say(payload: dict[str, Any], wants_json: bool, error: click.ClickException) -> None:
@@ -125,7 +151,7 @@ def _say(payload: dict[str, Any], wants_json: bool, error: click.ClickException)
         error.show()
 
 
-def _say_operator_error(error: Any, wants_json: bool) -> None:
+def _say_operator_error(error: OperatorError, wants_json: bool) -> None:
     if wants_json:
         click.echo(json.dumps({"error": error.message, "fix": error.fix, "exit_code": int(error.exit_code)}))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from quant_trading_system.core.records import Record
-from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, Symbol
+from quant_trading_system.core.types import BrokerOrderId, ClientOrderId
 from quant_trading_system.core.values import Approved
 
 
@@ -73,9 +73,3 @@ class Answer(Effect, frozen=True, kw_only=True):
     accepted: bool
     text: str
     details: dict[str, str] = {}
-
-
-class WatchSymbols(Effect, frozen=True, kw_only=True):
-    """The symbols the feed must carry from now on (reference-counted by owner inside the engine)."""
-
-    symbols: tuple[Symbol, ...]

@@ -20,18 +20,19 @@ from quant_trading_system.datafiles.tables import date_of_stem, split_suffix
 
 FAST_BYTES_MAX = 256 * 1_024 * 1_024  # of text; a bigger file is read row by row, in constant memory
 
-_ABOVE_ZERO = rb"(?:0\.0*[1-9]\d*|[1-9]\d*(?:\.\d+)?)"
+_PRICE = rb"(?:0\.0*[1-9]\d*|[1-9]\d{0,6}(?:\.\d+)?)"
+_SIZE = rb"(?:0\.0*[1-9]\d*|[1-9]\d{0,11}(?:\.\d+)?)"
 _STAMP = rb"\d{4}-\d\d-\d\dT[0-2]\d:[0-5]\d:[0-5]\d\.\d{3}Z"
 _STAMP_CHARACTERS = 24
 _USUAL: dict[Kind, tuple[bytes, re.Pattern[bytes]]] = {
     # Possessive repetition: a failing file fails at once, without trying to match less of it.
     "trades": (
         b"timestamp,price,size,exchange\n",
-        re.compile(rb"(?:" + _STAMP + rb"(?:," + _ABOVE_ZERO + rb"){2},[A-Z]?\n)++"),
+        re.compile(rb"(?:" + _STAMP + rb"," + _PRICE + rb"," + _SIZE + rb",[A-Z]?\n)++"),
     ),
     "quotes": (
         b"timestamp,bid_price,bid_size,ask_price,ask_size\n",
-        re.compile(rb"(?:" + _STAMP + rb"(?:," + _ABOVE_ZERO + rb"){4}\n)++"),
+        re.compile(rb"(?:" + _STAMP + rb"(?:," + _PRICE + rb"," + _SIZE + rb"){2}\n)++"),
     ),
 }
 

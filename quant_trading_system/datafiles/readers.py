@@ -7,6 +7,7 @@ good is handed to `_explain`, which looks again, field by field, and says what i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,13 @@ BAR_COLUMNS = Columns(
     optional=("trade_count", "vwap"),
 )
 
+PRICE_USD_END = 10_000_000.0  # the dearest share costs a tenth of it
+SIZE_END = 1e12  # more shares than any company has
+
 _FIRST_ROW = 2  # line 1 is the header
 _ABOVE_ZERO = "expected a number above zero"
 _FROM_ZERO = "expected a number of at least zero"
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,8 @@ def read_trades(path: Path | str) -> Iterator[TradeRow]:
     table = open_table(Path(path), TRADE_COLUMNS)
     at, price_at, size_at = (table.positions[name] for name in ("timestamp", "price", "size"))
     exchange_at = table.positions.get("exchange", -1)
-    read_stamp, width, infinity = StampReader().read, table.width, math.inf
+    numbers_at = (price_at, size_at)
+    read_stamp, width, price_end, size_end = StampReader().read, table.width, PRICE_USD_END, SIZE_END
     earliest_ns, end_ns = table.bounds_ns
     number = 0
     for number, line in enumerate(table.lines, start=_FIRST_ROW):
@@ -65,8 +71,10 @@ def read_trades(path: Path | str) -> Iterator[TradeRow]:
             size = float(fields[size_at])
         except (ValueError, IndexError):
             raise _explain(table, number, line, _TRADE_RULES, earliest_ns) from None
-        if not (earliest_ns <= stamp_ns < end_ns and 0.0 < price < infinity and 0.0 < size < infinity) or (
-            len(fields) != width
+        if (
+            not (earliest_ns <= stamp_ns < end_ns and 0.0 < price < price_end and 0.0 < size < size_end)
+            or len(fields) != width
+            or _is_odd(line, fields, numbers_at)
         ):
             raise _explain(table, number, line, _TRADE_RULES, earliest_ns)
         earliest_ns = stamp_ns
@@ -84,7 +92,8 @@ def read_quotes(path: Path | str) -> Iterator[QuoteRow]:
     at, bid_at, bid_size_at, ask_at, ask_size_at = (
         table.positions[name] for name in ("timestamp", "bid_price", "bid_size", "ask_price", "ask_size")
     )
-    read_stamp, width, infinity = StampReader().read, table.width, math.inf
+    numbers_at = (bid_at, bid_size_at, ask_at, ask_size_at)
+    read_stamp, width, price_end, size_end = StampReader().read, table.width, PRICE_USD_END, SIZE_END
     earliest_ns, end_ns = table.bounds_ns
     number = 0
     for number, line in enumerate(table.lines, start=_FIRST_ROW):
@@ -95,13 +104,12 @@ def read_quotes(path: Path | str) -> Iterator[QuoteRow]:
             ask, ask_size = float(fields[ask_at]), float(fields[ask_size_at])
         except (ValueError, IndexError):
             raise _explain(table, number, line, _QUOTE_RULES, earliest_ns) from None
-        if not (
-            earliest_ns <= stamp_ns < end_ns
-            and 0.0 < bid < infinity
-            and 0.0 < bid_size < infinity
-            and 0.0 < ask < infinity
-            and 0.0 < ask_size < infinity
-        ) or (len(fields) != width):
+        is_sound = 0.0 < bid < price_end and 0.0 < bid_size < size_end and 0.0 < ask < price_end
+        if (
+            not (is_sound and earliest_ns <= stamp_ns < end_ns and 0.0 < ask_size < size_end)
+            or len(fields) != width
+            or _is_odd(line, fields, numbers_at)
+        ):
             raise _explain(table, number, line, _QUOTE_RULES, earliest_ns)
         earliest_ns = stamp_ns
         yield QuoteRow(stamp_ns, bid, bid_size, ask, ask_size)
@@ -127,7 +135,8 @@ def read_bars(path: Path | str) -> Iterator[BarRow]:
             open_, high, low, close, volume = (float(fields[place]) for place in places)
         except (ValueError, IndexError):
             raise _explain(table, number, line, _BAR_RULES, earliest_ns) from None
-        sound = 0.0 < low <= open_ <= high < math.inf and low <= close <= high and 0.0 <= volume < math.inf
+        sound = 0.0 < low <= open_ <= high < PRICE_USD_END and low <= close <= high and 0.0 <= volume < SIZE_END
+        sound = sound and not _is_odd(line, fields, places)
         if not (sound and earliest_ns <= stamp_ns < end_ns and len(fields) == table.width):
             raise _explain(table, number, line, _BAR_RULES, earliest_ns)
         earliest_ns = stamp_ns + 1
@@ -161,6 +170,13 @@ def _bar_extras(table: Table, number: int, fields: Sequence[str]) -> tuple[int |
     return (None if trade_count is None else int(trade_count)), vwap
 
 
+def _is_odd(line: str, fields: Sequence[str], numbers_at: Sequence[int]) -> bool:
+    """Whether a number is written as Python reads it and no other program does: 1_000, or digits of another script."""
+    if line.isascii() and "_" not in line:
+        return False
+    return not all(_NUMBER.fullmatch(fields[place]) for place in numbers_at)
+
+
 def _require_rows(table: Table, last_number: int) -> None:
     if last_number < _FIRST_ROW:
         raise table.fail(0, "expected at least one row behind the header, found none")
@@ -177,12 +193,14 @@ def _explain(table: Table, number: int, line: str, rules: _Rules, earliest_ns: i
         _explain_stamp(table, number, fields, rules, earliest_ns)
         values = {name: _number(table, number, name, fields[table.positions[name]]) for name in rules.positive}
         for name, value in values.items():
-            if not 0.0 < value < math.inf:
+            if value <= 0.0:
                 raise table.fail(number, f"{_ABOVE_ZERO}, found {value!r}", field=name)
+            _check_end(table, number, name, value)
         for name in rules.from_zero:
             value = _number(table, number, name, fields[table.positions[name]])
-            if not 0.0 <= value < math.inf:
+            if value < 0.0:
                 raise table.fail(number, f"{_FROM_ZERO}, found {value!r}", field=name)
+            _check_end(table, number, name, value)
         _explain_bar(table, number, values)
     except DataFileError as error:
         return error
@@ -217,6 +235,12 @@ def _explain_bar(table: Table, number: int, values: dict[str, float]) -> None:
             raise table.fail(number, f"expected low ≤ {name} ≤ high, found {values[name]!r}", field=name)
 
 
+def _check_end(table: Table, number: int, name: str, value: float) -> None:
+    end = SIZE_END if name.endswith(("size", "volume")) else PRICE_USD_END
+    if value >= end:
+        raise table.fail(number, f"expected a number below {end:,.0f}, found {value!r}", field=name)
+
+
 def _number(table: Table, number: int, name: str, text: str) -> float:
     try:
         value = float(text)
@@ -224,4 +248,6 @@ def _number(table: Table, number: int, name: str, text: str) -> float:
         raise table.fail(number, f"expected a number, found {text!r}", field=name) from None
     if not math.isfinite(value):
         raise table.fail(number, f"expected a finite number, found {text!r}", field=name)
+    if not _NUMBER.fullmatch(text):
+        raise table.fail(number, f"expected a number in plain digits, found {text!r}", field=name)
     return value

@@ -231,6 +231,7 @@ class Desk:
 
     def lock_strategy(self, strategy: StrategyId, reason: str) -> None:
         self.strategy_locks[strategy] = reason
+        self.portfolio.clear_strategy(strategy)  # what it holds stays wanted, what it wanted more is forgotten
         self._remember_lock("strategy", strategy, reason, is_locked=True)
         self.alert(Severity.CRITICAL, "strategy_disabled", f"strategy {strategy} is off: {reason}", strategy=strategy)
 

@@ -6,6 +6,7 @@ from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import TimerFired
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
+from quant_trading_system.engine.invariants import check_invariants
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.trading import Trading
 
@@ -43,6 +44,7 @@ class Timers:
         self._roll_session()
         self._flow.on_time()
         self._guarding.on_second()
+        check_invariants(desk)
 
     def _roll_session(self) -> None:
         """A new session date begins when its day opens; the guards' day begins with it."""

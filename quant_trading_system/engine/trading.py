@@ -15,6 +15,7 @@ from quant_trading_system.core.types import (
     Nanos,
     OrderType,
     Severity,
+    StrategyId,
     Symbol,
     TimeInForce,
 )
@@ -63,10 +64,9 @@ class Trading:
         equity = desk.limit_equity_usd()
         if instrument is None or price is None or equity is None:
             return
-        books = {strategy: desk.ledger.book_quantity(strategy, symbol) for strategy in desk.strategies}
         plan = desk.portfolio.plan(
             symbol,
-            books=books,
+            books=self._books_to_move(symbol),
             price=price,
             equity_usd=equity,
             order_value_max_usd=self._order_value_max_usd(instrument.instrument_class, equity),
@@ -75,6 +75,23 @@ class Trading:
         self._cross_inside(plan)
         if plan.order is not None:
             self._submit(plan.order)
+
+    def _books_to_move(self, symbol: Symbol) -> dict[StrategyId, Decimal]:
+        """The strategies' books that take part in the next step.
+
+        An entry that may not happen now must not swallow another strategy's exit by crossing inside: where there is
+        something to reduce, it waits. Alone it goes to the gate, whose record says why it is refused.
+        """
+        desk = self._desk
+        books = {strategy: desk.ledger.book_quantity(strategy, symbol) for strategy in desk.strategies}
+        wanted = {strategy: desk.portfolio.target(strategy, symbol) for strategy in books}
+        entries = {each for each, target in wanted.items() if target is not None and abs(target) > abs(books[each])}
+        exits = {each for each, target in wanted.items() if target is not None and abs(target) < abs(books[each])}
+        if not entries or not exits:
+            return books
+        is_shut = desk.kill.blocks or symbol in desk.symbol_locks or not desk.guards.allows(reduces_exposure=False)
+        waiting = {each for each in entries if is_shut or each in desk.strategy_locks}
+        return {each: held for each, held in books.items() if each not in waiting}
 
     def _take(self, signal: Signal, volatility: float | None) -> None:
         desk = self._desk
@@ -116,8 +133,13 @@ class Trading:
             desk.entry_deadline_ns[signal.strategy, signal.symbol] = deadline
 
     def _forget_late_entries(self, symbol: Symbol) -> None:
-        """An entry that did not happen in time is no longer wanted; what is held stays wanted."""
+        """An entry that did not happen in time is no longer wanted; what is held stays wanted.
+
+        While an order is live nobody knows whether it happened: a fill that is heard of late must not be sold again.
+        """
         desk = self._desk
+        if any(True for _ in desk.orders.live(symbol)):
+            return
         for strategy in desk.strategies:
             deadline = desk.entry_deadline_ns.get((strategy, symbol))
             target = desk.portfolio.target(strategy, symbol)

@@ -54,7 +54,7 @@ from quant_trading_system.orders.order import Order, approved_order, external_or
 from quant_trading_system.orders.outcome import Outcome, Work
 from quant_trading_system.orders.refusals import is_definite
 from quant_trading_system.orders.settings import OrderSettings
-from quant_trading_system.orders.status import CORRECTIONS, Status, Trigger
+from quant_trading_system.orders.status import CORRECTIONS, TERMINAL, Status, Trigger
 from quant_trading_system.orders.watch import prove_absence, watch
 
 __all__ = ["OrderManager", "OrderSettings", "Outcome"]
@@ -363,7 +363,7 @@ class OrderManager:
     def _cancel_if_wanted(self, work: Work) -> None:
         """Send a wanted cancel once the broker has named the order, and again while it shows no effect."""
         order = work.order
-        if not order.cancel_reason or order.broker_order_id is None or order.is_final:
+        if not order.cancel_reason or order.broker_order_id is None or order.status in TERMINAL:
             return
         again_ns = self._settings.cancel_again_seconds * NANOS_PER_SECOND
         asked_ns = order.cancel_asked_mono_ns

@@ -89,11 +89,22 @@ def mask(account: str) -> str:
 
 
 def read_token(state_folder: Path) -> str | None:
-    """The token of the database this state directory last worked with, or None."""
+    """The token of the database this state directory last worked with, or None.
+
+    Raises:
+        SafetyRefusal: the file is damaged. It is written whole or not at all, so somebody else did that.
+    """
+    path = state_folder / TOKEN_FILE_NAME
     try:
-        return (state_folder / TOKEN_FILE_NAME).read_text(encoding="ascii").strip() or None
-    except (FileNotFoundError, UnicodeDecodeError):
+        token = path.read_bytes().strip().decode("ascii", errors="replace")
+    except FileNotFoundError:
         return None
+    if len(token) == TOKEN_CHARACTERS and set(token) <= set(BASE32):
+        return token
+    raise SafetyRefusal(
+        f"{path} is damaged: expected the {TOKEN_CHARACTERS} characters that name the database of this directory",
+        fix="restore the file; remove it only when you know that database.url is the database used here before",
+    )
 
 
 def write_token(state_folder: Path, token: str) -> None:

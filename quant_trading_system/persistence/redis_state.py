@@ -39,22 +39,33 @@ class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+def _client(url: str) -> redis.Redis:
+    """A client of this URL; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: it is no Redis URL.
+    """
+    problem = f"expected one of {', '.join(SCHEMES)}"
+    try:
+        if url.startswith(SCHEMES):
+            return redis.Redis.from_url(
+                url,
+                socket_timeout=ANSWER_SECONDS_MAX,
+                socket_connect_timeout=ANSWER_SECONDS_MAX,
+                retry=Retry(NoBackoff(), 0),
+                max_connections=CONNECTIONS_MAX,
+                protocol=2,
+            )
+    except ValueError as error:
+        problem = f"not a URL ({error})"
+    raise ConfigurationError([f"redis.url: {problem}"], fix="write redis://HOST:PORT/0 or unix:///SOCKET")
+
+
 class RedisState:
     """One client for everything that must answer at once. `run` watches it, and puts back what a restart lost."""
 
     def __init__(self, url: str, *, prefix: str = "qts", on_health: OnHealth = lambda _up, _detail: None) -> None:
-        if not url.startswith(SCHEMES):
-            raise ConfigurationError(
-                [f"redis.url: expected one of {', '.join(SCHEMES)}"], fix="write redis://HOST:PORT/0 or unix:///SOCKET"
-            )
-        self._client: redis.Redis = redis.Redis.from_url(
-            url,
-            socket_timeout=ANSWER_SECONDS_MAX,
-            socket_connect_timeout=ANSWER_SECONDS_MAX,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=CONNECTIONS_MAX,
-            protocol=2,
-        )
+        self._client = _client(url)
         self._prefix = prefix
         self._on_health = on_health
         self._snapshot: bytes | None = None

@@ -154,7 +154,7 @@ RANGES = MappingProxyType(
         "orders_per_minute_per_strategy_max": _range("1", "100"),
         "open_orders_symbol_max": _range("1", "10"),
         "open_orders_total_max": _range("1", "200"),
-        "exit_cooldown_minutes": _range("0", "1440"),
+        "exit_cooldown_minutes": _range("1", "1440"),  # none at all would switch the control off (R084)
         "session_start_offset_minutes": _range("0", "180"),
         "session_end_offset_minutes": _range("0", "180"),
         "price_usd_min": _range("1", "1000000"),

@@ -2,7 +2,8 @@
 
 One line a batch: CRC-32 in hex, a space, JSON. A batch holds everything that one call changed and is written with one
 system call, before the call returns: after `kill -9` it is there whole or not at all. (Power failure is not the
-matter: these are the books of a simulation.) A torn last line is cut off; a bad line before good ones is damage.
+matter: these are the books of a simulation.) A last line without its end is torn and cut off; any other bad line is
+damage.
 """
 
 from __future__ import annotations
@@ -81,6 +82,11 @@ class Journal:
         os.ftruncate(self._descriptor, good_bytes)
         os.lseek(self._descriptor, good_bytes, os.SEEK_SET)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file held no record when it was opened, or they were taken."""
+        return not self._records
+
     def take_records(self) -> list[Record]:
         """What the file held when it was opened, in order; once."""
         records, self._records = self._records, []
@@ -110,18 +116,15 @@ def _read(path: Path) -> tuple[list[Record], int]:
     if not path.exists():
         return [], 0
     records: list[Record] = []
-    good_bytes = offset = 0
-    bad_line: int | None = None
+    good_bytes = 0
     for number, line in enumerate(_lines(path), start=1):
-        offset += len(line)
         batch = _batch(line)
         if batch is None:
-            bad_line = bad_line or number
-            continue
-        if bad_line is not None:
-            raise JournalError(f"{path}, line {bad_line}: damaged, and good records follow; restore the file")
+            if line.endswith(b"\n"):
+                raise JournalError(f"{path}, line {number}: damaged; restore the file, or use another --state-dir")
+            break  # torn: only the last line has no end
         records.extend(batch)
-        good_bytes = offset
+        good_bytes += len(line)
     return records, good_bytes
 
 

@@ -12,7 +12,7 @@ from quant_trading_system.core.events import ClockSeen, Stopping
 from quant_trading_system.core.records import AuditRecord, GuardRecord, PositionRecord
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Direction, Nanos, Side, Symbol
 from quant_trading_system.risk.limits import RiskLimits
-from tests.support.floor import MOMENTUM, MORNING, OPEN, REVERSION, SYMBOL, Floor, failed, scripted_floor
+from tests.support.floor import MOMENTUM, OPEN, REVERSION, SYMBOL, Floor, failed, scripted_floor
 
 MSFT = Symbol("MSFT")
 RISING = [100 + 0.04 * minute + (0.08 if minute % 2 else -0.08) for minute in range(45)]
@@ -127,7 +127,6 @@ def test_an_exit_sells_what_its_own_strategy_holds_and_realises_what_the_exchang
     floor.must_agree()
 
 
-@pytest.mark.requirement("R104")
 def test_a_bar_is_judged_once_whether_a_print_or_the_clock_closed_it():
     floor = scripted_floor()
     floor.advance(200)
@@ -157,10 +156,8 @@ def test_an_entry_that_did_not_happen_in_five_minutes_is_forgotten():
 
 def test_an_order_that_rests_too_long_is_cancelled_and_decided_anew_under_another_id():
     floor = scripted_floor()
-    floor.on_post = lambda approved, submit: (floor.quote(100.9, 101.1), floor.answer(approved, submit))[1]
-    floor.decide(Direction.LONG)
-    floor.on_post = None
-    floor.advance(19, price=101.0)
+    floor.buy_resting()
+    floor.advance(18)
     assert [order.status for order in floor.live] == ["WORKING"]
     floor.advance(2)
     assert floor.live == ()
@@ -303,9 +300,7 @@ def test_the_guards_day_begins_anew_with_the_session_and_day_orders_end_with_the
 @pytest.mark.fault("H7")
 def test_stopping_cancels_what_is_open_and_decides_nothing_more():
     floor = scripted_floor()
-    floor.on_post = lambda approved, submit: (floor.quote(100.9, 101.1), floor.answer(approved, submit))[1]
-    floor.decide(Direction.LONG)
-    floor.advance(1, price=101.0)
+    floor.buy_resting()
     floor.tell(Stopping(reason="SIGTERM", **floor.stamps()))
     floor.advance(1)
     assert floor.live == ()

@@ -20,6 +20,10 @@ POLL_S = 0.05
 HTTP_SECONDS_MAX = 5.0
 
 
+SLOW_MACHINE = {"QTS__RISK__LOOP_LAG_SECONDS_MAX": "1.0", "QTS__RISK__COMMIT_P99_SECONDS_MAX": "1.0"}
+"""Ceilings of the health limits: a test machine that is busy is no reason to stop trading."""
+
+
 class Process:
     """A child whose output goes to a file; killed with its group when the test ends."""
 
@@ -32,7 +36,7 @@ class Process:
                 stdout=stream,
                 stderr=stream,
                 cwd=ROOT,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, **SLOW_MACHINE, **(environ or {})},
                 start_new_session=True,
             )
 

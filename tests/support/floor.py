@@ -6,6 +6,7 @@ the broker answers is Alpaca's JSON made by the exchange and read by the adapter
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ from quant_trading_system.adapters.alpaca import answers
 from quant_trading_system.adapters.alpaca.orders import payload
 from quant_trading_system.adapters.alpaca.updates import parse_update
 from quant_trading_system.app.stamps import Stamps
-from quant_trading_system.core.broker import BrokerOrder, ClockReading
+from quant_trading_system.core.broker import ClockReading
 from quant_trading_system.core.clock import to_datetime, to_nanos
 from quant_trading_system.core.effects import (
     Answer,
@@ -56,13 +57,12 @@ from quant_trading_system.core.events import (
     TimerFired,
     TradeSeen,
 )
-from quant_trading_system.core.records import AlertRecord, DecisionRecord, FillRecord, OrderRecord, Record
+from quant_trading_system.core.records import Record
 from quant_trading_system.core.types import (
     NANOS_PER_MINUTE,
     NANOS_PER_SECOND,
     ClientOrderId,
     Direction,
-    InstrumentClass,
     Latch,
     Mode,
     MonoNanos,
@@ -71,10 +71,8 @@ from quant_trading_system.core.types import (
     StrategyId,
     Stream,
     Symbol,
-    TradingState,
 )
-from quant_trading_system.core.values import Approved, Instrument
-from quant_trading_system.core.views import OrderView
+from quant_trading_system.core.values import Approved
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.config import EngineConfig, StrategyConfig
 from quant_trading_system.engine.engine import Engine
@@ -86,16 +84,30 @@ from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.server.account_wire import account_json, clock_json, position_json
-from quant_trading_system.simulator.server.order_wire import fill_activity_json, order_event_json, order_json
+from quant_trading_system.simulator.server.order_wire import fill_activity_json, order_event_json
 from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.settings import ExchangeSettings
+from tests.support.floor_readings import SYMBOL, Readings, failed
+from tests.support.floor_wire import broker_order, instrument
 from tests.support.restored import restored_from
 from tests.support.scripted_market import ScriptedMarket
 from tests.support.scripted_strategy import ScriptedStrategy
 
+__all__ = [
+    "MOMENTUM",
+    "MORNING",
+    "OPEN",
+    "REVERSION",
+    "SYMBOL",
+    "TWO_STRATEGIES",
+    "Floor",
+    "broker_order",
+    "failed",
+    "scripted_floor",
+]
+
 OPEN = to_nanos(datetime(2026, 1, 6, 14, 30, tzinfo=UTC))  # a Tuesday, 09:30 in New York
 MORNING = Nanos(OPEN + 10 * NANOS_PER_MINUTE)  # inside the window in which orders are allowed
-SYMBOL = Symbol("AAPL")
 MOMENTUM = StrategyId("momentum")
 REVERSION = StrategyId("mean_reversion")
 FINAL_WORDS = frozenset({"filled", "canceled", "expired", "rejected", "replaced"})
@@ -106,7 +118,7 @@ TWO_STRATEGIES = (
 )
 
 
-class Floor:
+class Floor(Readings):
     """A trading floor of one engine and one exchange. Time moves by `advance`, in seconds.
 
     With `is_scripted` the strategies say what `decide` tells them to, instead of what bars suggest.
@@ -157,6 +169,9 @@ class Floor:
         )
         self.scripts = {each.id: ScriptedStrategy(each.id) for each in strategies} if is_scripted else {}
         self.engine._desk.strategies.update(self.scripts)
+        self._inbox: deque[AnyEvent] = deque()
+        self._gateway: deque[Approved] = deque()
+        self._is_draining = False
         self.told: list[AnyEvent] = []
         self.records: list[Record] = []
         self.answers: list[Answer] = []
@@ -165,7 +180,14 @@ class Floor:
         self.cancelled: list[str] = []
         self.cancelled_everything: list[str] = []
         self.prices = dict.fromkeys(self.symbols, 100.0)
-        # what the test may break
+        self._restored = restored
+        self._earlier_records: list[Record] = []
+        self._earlier_intents: list[Approved] = []
+        self._steps = [0]
+        self._set_hooks()
+
+    def _set_hooks(self) -> None:
+        """What a test may break."""
         self.on_post: Callable[[Approved, Callable[[], SimOrder]], AnyEvent | None] | None = None
         self.filter_update: Callable[[OrderUpdated], Sequence[OrderUpdated]] = lambda update: [update]
         self.before_write: Callable[[Approved], str | None] = lambda _approved: None
@@ -177,8 +199,7 @@ class Floor:
         self.quotes = True
         self.prints = True
         self.keeps_lease = True
-        self._restored = restored
-        self._earlier_fills: list[FillRecord] = []
+        self.holds_gateway = False
 
     # a day's script
 
@@ -254,9 +275,21 @@ class Floor:
         self.scripts[strategy].wish(symbol, direction)
         self.next_bar(strategy=strategy, symbol=symbol, price=price)
 
-    def next_bar(
-        self, *, strategy: StrategyId = MOMENTUM, symbol: Symbol = SYMBOL, price: float | None = None
-    ) -> None:
+    def buy_resting(self, *, strategy: StrategyId = MOMENTUM) -> Approved:
+        """Let a strategy buy AAPL while the market jumps from 100 to 101, so that its order rests at 100.03."""
+
+        def post(approved: Approved, submit: Callable[[], SimOrder]) -> AnyEvent:
+            self.quote(100.9, 101.1)
+            return self.answer(approved, submit)
+
+        self.on_post = post
+        self.decide(Direction.LONG, strategy=strategy)
+        self.on_post = None
+        self.advance(1, price=101.0)
+        assert [order.status for order in self.live] == ["WORKING"]
+        return self.sent[-1]
+
+    def next_bar(self, *, strategy: StrategyId = MOMENTUM, symbol: Symbol = SYMBOL, price: float | None = None) -> None:
         """Let time pass until the scripted strategies were asked about the next bar of the symbol."""
         script = self.scripts[strategy]
         seen = len(script.bars)
@@ -285,12 +318,14 @@ class Floor:
         )
         return self.answers[-1]
 
-    def crash(self, *, down_seconds: int = 0, rows_lost: int = 0) -> Floor:
+    def crash(self, *, down_seconds: int = 0, steps_lost: int = 0) -> Floor:
         """The process dies; the exchange goes on for a while without anybody listening; another process starts.
 
-        Rows are stored behind: the last `rows_lost` never reached the database. Intents are stored before the wire.
+        Rows are stored behind, those of one engine step together: those of the last `steps_lost` that made any never
+        reached the database. Intents are stored before the wire.
         """
-        kept = self.records[: len(self.records) - rows_lost]
+        kept = [*self._earlier_records, *self.records[: self._steps[-1 - steps_lost]]]
+        intents = [*self._earlier_intents, *self.sent]
         self.exchange.advance(Nanos(self.now_ns + down_seconds * NANOS_PER_SECOND))
         self.exchange.take_market_events()
         self.exchange.take_order_events()
@@ -299,85 +334,12 @@ class Floor:
             start_ns=self.exchange.now_ns,
             exchange=self.exchange,
             market=self.market,
-            restored=restored_from(kept, self.sent, self.stamps()),
+            restored=restored_from(kept, intents, self.stamps()),
         )
         heir.prices = dict(self.prices)
-        heir._earlier_fills = [*self._earlier_fills, *(record for record in kept if isinstance(record, FillRecord))]
-        heir._restored = restored_from(kept, self.sent, heir.stamps())
+        heir._earlier_records, heir._earlier_intents = kept, intents
+        heir._restored = restored_from(kept, intents, heir.stamps())
         return heir
-
-    # what came of it
-
-    def of(self, kind: type[Record]) -> list[Record]:
-        return [record for record in self.records if isinstance(record, kind)]
-
-    @property
-    def decisions(self) -> list[DecisionRecord]:
-        return [record for record in self.records if isinstance(record, DecisionRecord)]
-
-    @property
-    def fills(self) -> list[FillRecord]:
-        return [record for record in self.records if isinstance(record, FillRecord)]
-
-    @property
-    def order_rows(self) -> list[OrderRecord]:
-        return [record for record in self.records if isinstance(record, OrderRecord)]
-
-    @property
-    def alerts(self) -> list[AlertRecord]:
-        return [record for record in self.records if isinstance(record, AlertRecord)]
-
-    @property
-    def live(self) -> tuple[OrderView, ...]:
-        """Orders that may still move shares, as the engine sees them."""
-        return self.engine.view().open_orders
-
-    @property
-    def state(self) -> TradingState:
-        return self.engine.view().state
-
-    @property
-    def causes(self) -> set[str]:
-        return {cause.cause for cause in self.engine.view().causes}
-
-    def status_of(self, approved: Approved) -> str:
-        """The last status stored of an order."""
-        rows = [row for row in self.order_rows if row.client_order_id == approved.intent.client_order_id]
-        return rows[-1].status
-
-    def alerted(self, code: str) -> list[AlertRecord]:
-        return [alert for alert in self.alerts if alert.code == code]
-
-    def books(self, symbol: Symbol = SYMBOL) -> dict[str, Decimal]:
-        """Each strategy's shares, as the engine believes."""
-        return {
-            str(strategy): quantity
-            for view in self.engine.view().positions
-            if view.symbol == symbol
-            for strategy, quantity in view.books
-        }
-
-    def positions(self) -> dict[str, Decimal]:
-        """What the engine believes."""
-        return {str(view.symbol): view.quantity for view in self.engine.view().positions}
-
-    def broker_positions(self) -> dict[str, Decimal]:
-        """What the exchange's own books say."""
-        return {view.symbol: view.qty for view in self.exchange.positions()}
-
-    def must_agree(self) -> None:
-        """Positions, cash and executions equal the exchange's ledger, exactly."""
-        ledger = self.exchange.ledger()
-        assert self.positions() == self.broker_positions()
-        assert self.engine.view().cash_usd == Decimal(str(ledger["cash"]))
-        theirs = ledger["executions"]
-        assert isinstance(theirs, list)
-        booked = sorted((fill.broker_order_id, fill.quantity, fill.price) for fill in self._all_fills())
-        executed = sorted((row["order_id"], Decimal(row["qty"]), Decimal(row["price"])) for row in theirs)
-        assert booked == executed
-
-    def _all_fills(self) -> list[FillRecord]:
-        return [*self._earlier_fills, *self.fills]
 
     # wiring
 
@@ -385,10 +347,27 @@ class Floor:
         return {"venue_ns": self.now_ns, "seen_ns": self.now_ns, "mono_ns": self.mono_ns}
 
     def tell(self, event: AnyEvent) -> None:
-        """Hand one event to the engine and perform what it asks."""
-        self.told.append(event)
-        for effect in self.engine.handle(event):
-            self._perform(effect)
+        """Hand one event to the engine and perform what it asks; answers wait until all of it is performed."""
+        self._inbox.append(event)
+        if self._is_draining:
+            return
+        self._is_draining = True
+        try:
+            self._drain()
+        finally:
+            self._is_draining = False
+
+    def _drain(self) -> None:
+        while self._inbox or (self._gateway and not self.holds_gateway):
+            if not self._inbox:
+                self._send(self._gateway.popleft())
+                continue
+            event = self._inbox.popleft()
+            self.told.append(event)
+            for effect in self.engine.handle(event):
+                self._perform(effect)
+            if len(self.records) > self._steps[-1]:
+                self._steps.append(len(self.records))
 
     def exchange_clock(self) -> ClockReading:
         return answers.parse_clock(msgspec.json.encode(clock_json(self.now_ns)))
@@ -478,7 +457,7 @@ class Floor:
             case Answer():
                 self.answers.append(effect)
             case SendOrder(approved=approved):
-                self._send(approved)
+                self._gateway.append(approved)
             case CancelOrder(client_order_id=client_order_id, broker_order_id=broker_order_id):
                 self._cancel(client_order_id, broker_order_id)
             case AskOrder(client_order_id=client_order_id):
@@ -568,26 +547,6 @@ class Floor:
         self.tell(LookupAnswered(client_order_id=client_order_id, order=found, **self.stamps()))
 
 
-def broker_order(order: SimOrder) -> BrokerOrder:
-    """An order as the adapters read it from the exchange's JSON."""
-    return answers.parse_order(msgspec.json.encode(order_json(order)))
-
-
-def instrument(symbol: Symbol) -> Instrument:
-    """A liquid stock."""
-    return Instrument(
-        symbol=symbol,
-        asset_id=f"asset-{symbol}",
-        instrument_class=InstrumentClass.STOCK,
-        tradable=True,
-        active=True,
-        fractionable=True,
-        shortable=True,
-        average_volume_shares=1e8,
-        average_volume_usd=1e10,
-    )
-
-
 def scripted_floor(
     *,
     symbols: Sequence[str] = (SYMBOL,),
@@ -612,8 +571,3 @@ def scripted_floor(
     )
     floor.start()
     return floor
-
-
-def failed(decision: DecisionRecord) -> set[str]:
-    """Names of the controls that refused."""
-    return {result.name for result in decision.controls if not result.passed}

@@ -30,6 +30,7 @@ from quant_trading_system.core.types import (
     TimeInForce,
 )
 
+SHOWN_BYTES_MAX = 200  # of an error body that is no JSON
 DIGITS_MAX = 18  # before the point; more is an error of somebody's, not money
 Value = TypeVar("Value")
 Word = TypeVar("Word", OrderType, TimeInForce)
@@ -152,7 +153,8 @@ def parse_refusal(body: bytes) -> Refusal:
     except msgspec.DecodeError:
         content = None
     if not isinstance(content, dict):
-        return Refusal(code=None, message=body[:200].decode("utf-8", "replace").strip() or "empty body")
+        text = " ".join(body[:SHOWN_BYTES_MAX].decode("utf-8", "replace").split())
+        return Refusal(code=None, message=text or "empty body")
     code = content.pop("code", None)
     message = content.pop("message", "")
     return Refusal(code=code if type(code) is int else None, message=str(message), extra=content)

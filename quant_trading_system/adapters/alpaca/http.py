@@ -8,6 +8,7 @@ asked for.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -163,7 +164,7 @@ class AlpacaHttp:
                 raise payload.refusal from None
             permit.fail()
             failure = InDoubt if payload is not None and payload.has_left else Unavailable
-            raise failure(f"{endpoint}: {code}: {error}") from error
+            raise failure(f"{endpoint}: {code}{_words(error)}") from error
         else:
             code = str(reply.status)
             if reply.status >= 500:
@@ -224,6 +225,15 @@ class AlpacaHttp:
             self.skew_s = (received_ns - theirs_ns) / NANOS_PER_SECOND
         else:
             self.skew_s = max(0, sent_ns - theirs_ns - NANOS_PER_SECOND) / NANOS_PER_SECOND
+
+
+def _words(error: Exception) -> str:
+    """The library's words behind the kind of a failure, where they say more than it."""
+    if isinstance(error, aiohttp.ClientConnectorError):  # its text begins with how TLS is set, even where there is none
+        cause = error.os_error
+        words = os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else str(cause)
+        return f": {error.host}:{error.port}: {words}"
+    return f": {error}" if str(error) else ""
 
 
 def _kind(error: Exception) -> str:

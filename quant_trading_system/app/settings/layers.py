@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from quant_trading_system.core.types import Mode
 PREFIX = "QTS__"
 FILE_BYTES_MAX = 1_048_576  # a configuration of a thousand symbols has a tenth of it
 SECRET_BYTES_MAX = 4_096
+KEY_DOTS_MAX = 32
 DEPTH_MAX = 8  # tables in tables; the settings need three
 ALIASES = {
     "DATABASE_URL": "database.url",
@@ -67,6 +69,9 @@ def read_toml(path: Path, problems: list[str], *, shown: str = "") -> dict[str, 
     text = _read_text(path, name, problems)
     if text is None:
         return {}
+    if _has_endless_keys(text):
+        problems.append(f"{name}: a key of more than {KEY_DOTS_MAX} parts")
+        return {}
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -110,8 +115,8 @@ def environment_layer(environ: Mapping[str, str], problems: list[str]) -> dict[s
         path = _setting_path(name)
         if path is None:
             problems.append(f"{name}: expected QTS__SECTION__KEY in capitals, such as QTS__HTTP__LISTEN")
-        elif not name.endswith("_FILE"):
-            put(layer, path, _value(name, text, problems))
+        elif not name.endswith("_FILE") and (value := _value(name, text, problems)) is not None:
+            put(layer, path, value)
     return layer
 
 
@@ -174,6 +179,13 @@ def _read_text(path: Path, name: str, problems: list[str], *, bytes_max: int = F
     return None
 
 
+def _has_endless_keys(text: str) -> bool:
+    """Whether a dotted key has so many parts that the parser, which is quadratic in them, would take all memory."""
+    bare = max(part.count(".") for part in re.split(r"[,={}\[\]#\n]", text))
+    quoted = len(re.findall(r"""["'][ \t]*\.[ \t]*["']""", text))
+    return max(bare, quoted) > KEY_DOTS_MAX
+
+
 def _setting_path(name: str) -> list[str] | None:
     """Section and key of a variable's name, None where it has another form."""
     if not name.startswith(PREFIX) or not name.isupper():
@@ -199,11 +211,12 @@ def _named_files(environ: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
             yield base, Path(text)
 
 
-def _value(name: str, text: str, problems: list[str]) -> object:
+def _value(name: str, text: str, problems: list[str]) -> object | None:
+    """Text, or the list or table that JSON says; None where it is JSON gone wrong."""
     if text[:1] not in ("[", "{"):
         return EnvironmentText(text)
     try:
-        content = json.loads(text)
+        content: object = json.loads(text)
     except json.JSONDecodeError as error:
         problems.append(f"{name}: looks like JSON and is not: {_lower(error.msg)} at character {error.pos + 1}")
     except (ValueError, RecursionError):
@@ -212,7 +225,7 @@ def _value(name: str, text: str, problems: list[str]) -> object:
         if not _is_deeper(content, DEPTH_MAX):
             return content
         problems.append(f"{name}: nested more than {DEPTH_MAX} deep")
-    return EnvironmentText("")
+    return None
 
 
 def _is_deeper(content: object, depth: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import copy
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from quant_trading_system.app.forms import found
 from quant_trading_system.app.settings.keys import BrokerKeys, find_keys
 from quant_trading_system.app.settings.layers import (
-    ALIASES,
-    PREFIX,
     Layer,
     dotenv_layer,
     environment_layer,
@@ -22,14 +21,23 @@ from quant_trading_system.app.settings.layers import (
     put,
     secret_layer,
 )
+from quant_trading_system.app.settings.messages import describe, within
 from quant_trading_system.app.settings.root import Settings, to_limits
 from quant_trading_system.app.settings.signs import check_signs, check_urls
 from quant_trading_system.core.errors import ConfigurationError
 from quant_trading_system.core.types import Mode
 from quant_trading_system.risk.limits import problems as limit_problems
 
-SECRET_WORDS = ("url", "secret", "key", "token", "password")
-SHOWN_CHARACTERS_MAX = 60
+PACKAGED: dict[str, Any] = {
+    "universe": {
+        "classes": {
+            **dict.fromkeys(("SPY", "QQQ", "IWM", "DIA", "VTI", "VOO", "IVV", "EEM", "EFA"), "broad_fund"),
+            **dict.fromkeys(("TQQQ", "SQQQ", "UPRO", "SPXL", "SPXS", "TECL", "SOXL", "UVXY"), "leveraged_fund"),
+        }
+    }
+}
+"""What holds where no config/ folder is: the weakest layer, beside the defaults of the model."""
+PACKAGED_SYMBOLS = ("AAPL", "MSFT", "GOOGL")  # R219; in sim the exchange's list decides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,25 +73,28 @@ def load(
     cwd = Path.cwd() if cwd is None else cwd
     problems: list[str] = []
     dotenv = dotenv_layer(cwd, problems)
-    layers = file_layers(mode, config_file=config_file, cwd=cwd, problems=problems)
-    layers.append(("secret file", secret_layer({**dotenv, **environ}, problems)))
-    layers.append((".env", environment_layer(dotenv, problems)))
-    layers.append(("environment", environment_layer(environ, problems)))
-    layers.append(("flag", _flag_layer(flags or {})))
-    merged, origins = merge(layers)
-    settings = _build(merged, origins, problems)
-    if settings is None:
-        raise ConfigurationError(problems)
-    problems.extend(f"risk.{text}" for text in limit_problems(to_limits(settings)))
-    problems.extend(check_urls(settings, mode))
+    merged, origins = merge(
+        [
+            ("default", _packaged(mode)),
+            *file_layers(mode, config_file=config_file, cwd=cwd, problems=problems),
+            ("secret file", secret_layer({**dotenv, **environ}, problems)),
+            (".env", environment_layer(dotenv, problems)),
+            ("environment", environment_layer(environ, problems)),
+            ("flag", _flag_layer(flags or {})),
+        ]
+    )
+    settings, valid = _build(merged, origins, problems)
+    problems.extend(f"risk.{text}" for text in limit_problems(to_limits(valid)))
+    problems.extend(check_urls(valid, mode))
+    problems.extend(check_paths(valid, mode))
     key_problems: list[str] = []
     keys = find_keys(
-        environ, dotenv, mode=mode, allow_environment=settings.broker.allow_environment_keys, problems=key_problems
+        environ, dotenv, mode=mode, allow_environment=valid.broker.allow_environment_keys, problems=key_problems
     )
     if must_have_signs:
         problems.extend(key_problems)
-    if problems:
-        raise ConfigurationError(problems)
+    if problems or settings is None:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
     if must_have_signs:
         check_signs(settings, mode, keys, {**dotenv, **environ})
     return Loaded(mode=mode, settings=settings, origins=origins, keys=keys)
@@ -101,7 +112,10 @@ def state_directory(mode: Mode, flag: Path | None, environ: Mapping[str, str]) -
 
 
 def merge(layers: list[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Lay stronger layers over weaker ones, table by table; remember each value's origin by dotted name."""
+    """Lay stronger layers over weaker ones, table by table.
+
+    Returns the values, and the origin of each by its dotted name; a table's by `name.*`.
+    """
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:
@@ -116,9 +130,16 @@ def _merge_into(
         dotted = f"{path}.{name}" if path else name
         if isinstance(value, dict) and isinstance(target.get(name, {}), dict):
             _merge_into(target.setdefault(name, {}), value, origin, origins, dotted)
+            origins[f"{dotted}.*"] = origin
         else:
             target[name] = value
-        origins[dotted] = origin
+            origins[dotted] = origin
+
+
+def _packaged(mode: Mode) -> dict[str, Any]:
+    if mode in (Mode.SIM, Mode.BACKTEST):
+        return PACKAGED
+    return {"universe": {**PACKAGED["universe"], "symbols": PACKAGED_SYMBOLS}}
 
 
 def _flag_layer(flags: Mapping[str, object]) -> dict[str, Any]:
@@ -129,69 +150,52 @@ def _flag_layer(flags: Mapping[str, object]) -> dict[str, Any]:
     return layer
 
 
-def _build(merged: dict[str, Any], origins: Mapping[str, str], problems: list[str]) -> Settings | None:
+def _build(merged: dict[str, Any], origins: Mapping[str, str], problems: list[str]) -> tuple[Settings | None, Settings]:
+    """The settings, or none; and what of them is valid, so that the other rules can be asked in the same breath."""
     try:
-        return Settings(**merged)
+        settings = Settings(**merged)
     except ValidationError as error:
-        for entry in error.errors(include_input=False, include_url=False):
-            problems.append(_describe(entry["loc"], entry["type"], entry["msg"], merged, origins))
-        return None
+        entries = error.errors(include_input=False, include_url=False)
+        problems.extend(describe(entry, merged, origins) for entry in entries)
+    else:
+        return settings, settings
+    try:
+        return None, Settings(**_without(merged, [within(entry["loc"], merged) for entry in entries]))
+    except ValidationError:  # what is left does not fit together without what was taken out
+        return None, Settings()
 
 
-def _describe(
-    location: tuple[int | str, ...], kind: str, message: str, merged: dict[str, Any], origins: Mapping[str, str]
-) -> str:
-    name = _dotted(location)
-    origin = _origin(name, origins)
-    if kind == "extra_forbidden":
-        return f"{name}: unknown setting{_did_you_mean(location)} ({origin})"
-    text = message.removeprefix("Value error, ")
-    found = _found(location, merged)
-    shown = "" if found is None or "found" in text or _is_secret(name) else f", found {found}"
-    return f"{name}: {text[:1].lower()}{text[1:]}{shown} ({origin})"
+def _without(merged: Mapping[str, Any], locations: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    """A copy without the settings at the locations; of a list the whole."""
+    kept = copy.deepcopy(dict(merged))
+    for location in locations:
+        table: dict[str, Any] = kept
+        for depth, part in enumerate(location, start=1):
+            inner = table.get(str(part))
+            if not isinstance(inner, dict) or depth == len(location):
+                table.pop(str(part), None)
+                break
+            table = inner
+    return kept
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+def check_paths(settings: Settings, mode: Mode) -> list[str]:
+    """Files and folders that must be there, so that it is said now and not after a minute of starting servers."""
+    problems = []
+    data = settings.simulation.data
+    if mode is Mode.SIM and data is not None and not _is_folder(data):
+        problems.append(f"simulation.data: expected a folder of market data, found {found(str(data))}, which is none")
+    output = settings.trade.output
+    if output is not None and (_is_folder(output) or not _is_folder(output.parent)):
+        problems.append(f"trade.output: expected a file in a folder that exists, found {found(str(output))}")
+    return problems
 
 
-def _origin(name: str, origins: Mapping[str, str]) -> str:
-    parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        origin = origins.get(".".join(parts[:length]))
-        if origin in ("environment", ".env"):
-            variable = PREFIX + "__".join(part.upper() for part in parts[:length])
-            alias = next((alias for alias, setting in ALIASES.items() if setting == ".".join(parts[:length])), "")
-            return f"{origin} {variable}{f' or {alias}' if alias else ''}"
-        if origin is not None:
-            return f"from {origin}"
-    return "default"
-
-
-def _found(location: tuple[int | str, ...], merged: dict[str, Any]) -> str | None:
-    value: Any = merged
-    for part in location:
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    text = repr(str(value) if isinstance(value, str) else value)
-    return text if len(text) <= SHOWN_CHARACTERS_MAX else f"{text[:SHOWN_CHARACTERS_MAX]}…"
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.rsplit(".", 1)[-1] for word in SECRET_WORDS)
-
-
-def _did_you_mean(location: tuple[int | str, ...]) -> str:
-    model: Any = Settings
-    for part in location[:-1]:
-        entry = getattr(model, "model_fields", {}).get(part)
-        model = entry.annotation if entry is not None else None
-    known = list(getattr(model, "model_fields", {}))
-    near = difflib.get_close_matches(str(location[-1]), known, n=1)
-    prefix = _dotted(location[:-1])
-    return f"; did you mean {prefix + '.' if prefix else ''}{near[0]}?" if near else ""
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name too long, or none at all
+        return False
 
 
 def show(loaded: Loaded) -> dict[str, str]:
@@ -216,4 +220,4 @@ def _flatten(value: object, name: str, shown: dict[str, str]) -> None:
         for key, inner in value.items():
             _flatten(inner, f"{name}.{key}", shown)
     else:
-        shown[name] = "" if value is None else str(value)
+        shown[name] = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,13 +20,17 @@ from pydantic import (
     model_validator,
 )
 
+from quant_trading_system.app.forms import check_host_port, check_symbols, found, is_loopback, parse_time
+from quant_trading_system.app.settings.risk_words import RISK_WORDS
 from quant_trading_system.core.types import InstrumentClass
-from quant_trading_system.risk.limits import RiskLimits
+from quant_trading_system.risk.limits import RANGES, RiskLimits
 from quant_trading_system.strategy.catalog import KINDS
 
-SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,5}([./][A-Z]{1,4})?")
-SYMBOLS_MAX = 1_000
 SECONDS_DAY = 86_400.0
+USD_MAX = 10**9
+STRATEGY_ID = re.compile(r"[a-z][a-z0-9_]{0,23}")
+NUMBER = re.compile(r"\s*[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?\s*")
+"""A number in an environment variable; longer ones are mistakes."""
 
 
 class EnvironmentText(str):
@@ -38,9 +42,10 @@ class EnvironmentText(str):
 def _strict_number(value: object) -> object:
     """Refuse what only looks like a number: booleans, and text anywhere but in the environment."""
     if isinstance(value, bool):
-        raise ValueError("expected a number, found a boolean")
-    if isinstance(value, str) and not isinstance(value, EnvironmentText):
-        raise ValueError(f"expected a number without quotes, found the text {value!r}")
+        raise ValueError(f"expected a number, found {str(value).lower()}")
+    if isinstance(value, str) and not (isinstance(value, EnvironmentText) and NUMBER.fullmatch(value)):
+        without = "" if isinstance(value, EnvironmentText) else " without quotes"
+        raise ValueError(f"expected a number{without}, found {found(value)}")
     if isinstance(value, float):
         return Decimal(repr(value))
     return value
@@ -52,15 +57,29 @@ def _strict_bool(value: object) -> object:
         return value
     if isinstance(value, EnvironmentText) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
-    raise ValueError(f"expected true or false, found {value!r}")
+    raise ValueError(f"expected true or false, found {found(value)}")
+
+
+def _path(value: object) -> object:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"expected a path, found {found(value)}")
+    return value
+
+
+def _parameter(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, found {found(value)}")
+    return value
 
 
 Amount = Annotated[Decimal, BeforeValidator(_strict_number), Field(allow_inf_nan=False)]
+Cents = Annotated[Decimal, BeforeValidator(_strict_number), Field(allow_inf_nan=False, decimal_places=2)]
 Seconds = Annotated[float, BeforeValidator(_strict_number), Field(gt=0, le=SECONDS_DAY, allow_inf_nan=False)]
 Real = Annotated[float, BeforeValidator(_strict_number), Field(allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_strict_number)]
 Flag = Annotated[bool, BeforeValidator(_strict_bool)]
 Ratio = Annotated[Decimal, BeforeValidator(_strict_number), Field(gt=0, le=10, allow_inf_nan=False)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
 
 
 class Section(BaseModel):
@@ -71,31 +90,12 @@ class Section(BaseModel):
 
 def check_listen(value: str) -> str:
     """HOST:PORT on loopback; anything else needs TLS and sign-in, which the daemon does not have yet (S1)."""
-    host, separator, port = value.rpartition(":")
-    if not separator or not host or not port.isdigit() or not 0 <= int(port) <= 65_535:
-        raise ValueError(f"expected HOST:PORT with a port from 0 to 65535, found {value!r}")
-    bare = host.strip("[]")
-    try:
-        is_loopback = bare == "localhost" or ipaddress.ip_address(bare).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    host, _, _port = check_host_port(value).rpartition(":")
+    if not is_loopback(host):
         raise ValueError(
-            f"must be a loopback address such as 127.0.0.1:8080, found {value!r}; reach it by an SSH tunnel"
+            f"must be a loopback address such as 127.0.0.1:8080, found {found(value)}; reach it by an SSH tunnel"
         )
     return value
-
-
-def check_symbols(values: tuple[str, ...]) -> tuple[str, ...]:
-    bad = [value for value in values if not SYMBOL.fullmatch(value)]
-    if bad:
-        raise ValueError(f"not a symbol: {', '.join(repr(value) for value in bad[:5])}; expected such as AAPL or BRK.B")
-    doubled = sorted({value for value in values if values.count(value) > 1})
-    if doubled:
-        raise ValueError(f"named twice: {', '.join(doubled)}")
-    if len(values) > SYMBOLS_MAX:
-        raise ValueError(f"{len(values)} symbols, at most {SYMBOLS_MAX}")
-    return values
 
 
 class HttpSettings(Section):
@@ -181,19 +181,25 @@ class UniverseSettings(Section):
     @field_validator("symbols", "restricted", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
+        """Symbols with commas between them: the environment has no lists."""
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("symbols")
     @classmethod
     def _check_symbols(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is not None and not value:
-            raise ValueError("names no symbol; leave it out, or name at least one")
         return None if value is None else check_symbols(value)
 
     @field_validator("restricted")
     @classmethod
     def _check_restricted(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return check_symbols(value)
+        return check_symbols(value) if value else ()
+
+    @field_validator("classes")
+    @classmethod
+    def _check_classes(cls, value: dict[str, InstrumentClass]) -> dict[str, InstrumentClass]:
+        if value:
+            check_symbols(tuple(value))
+        return value
 
     @field_validator("reference_symbol")
     @classmethod
@@ -202,25 +208,34 @@ class UniverseSettings(Section):
 
 
 class StrategySettings(Section):
-    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,23}$", description="Name of the strategy's books.")]
+    id: Annotated[str, Field(description="Name of the strategy's books.")]
     kind: Annotated[str, Field(description=f"One of {', '.join(sorted(KINDS))}.")]
     weight: Annotated[Amount, Field(gt=0, le=1, description="Share of the capital; all together at most 1.")]
     sizing: Annotated[
         Literal["volatility_target", "fixed_fraction"], Field(description="How a signal becomes shares.")
     ] = "volatility_target"
-    parameters: Annotated[dict[str, int | float | str | bool], Field(description="See docs/strategies.md.")] = {}
+    parameters: Annotated[
+        dict[str, Annotated[int | float, BeforeValidator(_parameter)]], Field(description="See docs/strategies.md.")
+    ] = {}
+
+    @field_validator("id")
+    @classmethod
+    def _check_id(cls, value: str) -> str:
+        if not STRATEGY_ID.fullmatch(value):
+            raise ValueError(f"expected lower-case letters, digits and _, at most 24, found {found(value)}")
+        return value
 
     @field_validator("kind")
     @classmethod
     def _check_kind(cls, value: str) -> str:
         if value not in KINDS:
-            raise ValueError(f"unknown strategy kind {value!r}; there are {', '.join(sorted(KINDS))}")
+            raise ValueError(f"expected one of {', '.join(sorted(KINDS))}, found {found(value)}")
         return value
 
 
 class PortfolioSettings(Section):
     capital_usd: Annotated[
-        Annotated[Amount, Field(gt=0, le=Decimal(10) ** 9)] | None, Field(description="Unset: the equity.")
+        Annotated[Amount, Field(gt=0, le=USD_MAX)] | None, Field(description="Unset: the equity.")
     ] = None
     drift_band_fraction: Annotated[Amount, Field(ge=0, lt=1, description="Smaller changes, in equity, wait.")] = (
         Decimal("0.01")
@@ -250,18 +265,33 @@ class AlertSettings(Section):
 
 
 class SimulationSettings(Section):
-    data: Annotated[Path | None, Field(description="Recorded market data. Unset: a generated market.")] = None
-    speed: Annotated[float, BeforeValidator(_strict_number), Field(gt=0, le=3600, description="Venue per wall s.")] = (
-        60.0
-    )
-    start: Annotated[str | None, Field(description="Venue time of a new world.")] = None
+    data: Annotated[FilePath | None, Field(description="Recorded market data. Unset: a generated market.")] = None
+    speed: Annotated[Real, Field(gt=0, le=3600, description="Venue seconds in one of ours.")] = 60.0
+    start: Annotated[str | None, Field(description="Venue time of a new world; New York without an offset.")] = None
     seed: Annotated[
         Annotated[Count, Field(ge=0, lt=2**63)] | None, Field(description="Of a new world's market and fills.")
     ] = None
     cash_usd: Annotated[
-        Annotated[Amount, Field(gt=0, le=Decimal(10) ** 9)] | None, Field(description="First cash of a new world.")
+        Annotated[Cents, Field(gt=0, le=USD_MAX)] | None,
+        Field(description="First cash of a new world. Unset: 100,000."),
     ] = None
     exchange_url: Annotated[str | None, Field(description="Use an exchange that runs already; loopback.")] = None
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _check_start(cls, value: object) -> object:
+        """Text, or the date and time that TOML has a form of its own for."""
+        if isinstance(value, date | datetime):
+            value = value.isoformat()
+        return parse_time(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_one_world(self) -> SimulationSettings:
+        if self.exchange_url is not None:
+            own = [name for name in ("data", "start", "seed", "cash_usd") if getattr(self, name) is not None]
+            if own:
+                raise ValueError(f"exchange_url uses an exchange that runs already: it has its own {', '.join(own)}")
+        return self
 
 
 class TradeSettings(Section):
@@ -270,7 +300,7 @@ class TradeSettings(Section):
     duration_seconds: Annotated[
         Annotated[Real, Field(gt=0, le=366 * SECONDS_DAY)] | None, Field(description="Stop in order afterwards.")
     ] = None
-    output: Annotated[Path | None, Field(description="The session's report as JSON.")] = None
+    output: Annotated[FilePath | None, Field(description="The session's report as JSON.")] = None
 
 
 def _risk_fields() -> dict[str, Any]:
@@ -282,16 +312,31 @@ def _risk_fields() -> dict[str, Any]:
             continue
         default = entry.default
         kind = Amount if default is None else kinds[type(default)]
-        fields[entry.name] = (kind | None if default is None else kind, default)
+        described = Field(
+            default=default,
+            description=RISK_WORDS[entry.name],
+            json_schema_extra=_range_of(entry.name),
+        )
+        fields[entry.name] = (kind | None if default is None else kind, described)
     return fields
+
+
+def _range_of(name: str) -> dict[str, Any] | None:
+    """Floor and ceiling as the schema shows them; the gate's own list judges them."""
+    if name not in RANGES:
+        return None
+    low, high = RANGES[name]
+    return {"minimum": float(low), "maximum": float(high)}
 
 
 class ClassSettings(Section):
     """Limits of one instrument class (controls P10, P19)."""
 
-    order_value_fraction: Annotated[Ratio | None, Field(description="Of the equity.")] = None
-    order_value_usd: Annotated[Amount, Field(gt=0)] | None = None
-    position_fraction: Annotated[Ratio | None, Field(description="Of the equity.")] = None
+    order_value_fraction: Annotated[Ratio | None, Field(description="Of one order, of the equity.")] = None
+    order_value_usd: Annotated[
+        Annotated[Amount, Field(gt=0)] | None, Field(description="Of one order, whatever the equity.")
+    ] = None
+    position_fraction: Annotated[Ratio | None, Field(description="Of one position, of the equity.")] = None
 
 
 class _RiskBase(Section):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from quant_trading_system.app.forms import found, is_loopback
 from quant_trading_system.app.settings.keys import BrokerKeys
 from quant_trading_system.app.settings.root import Settings
 from quant_trading_system.core.errors import ConfigurationError, SafetyRefusal
@@ -24,43 +24,36 @@ FALSE = ("0", "false", "no", "off")
 def check_urls(settings: Settings, mode: Mode) -> list[str]:
     """Overrides of the broker's hosts: loopback only, in paper only."""
     problems = []
-    for name, url in (
-        ("broker.trading_url", settings.broker.trading_url),
-        ("broker.data_url", settings.broker.data_url),
-        ("broker.stream_url", settings.broker.stream_url),
+    for name, url, scheme in (
+        ("broker.trading_url", settings.broker.trading_url, "http"),
+        ("broker.data_url", settings.broker.data_url, "http"),
+        ("broker.stream_url", settings.broker.stream_url, "ws"),
     ):
-        if url is None:
-            continue
-        schemes = ("ws",) if name.endswith("stream_url") else ("http",)
-        if mode is not Mode.PAPER:
-            problems.append(f"{name}: may be set in mode paper only, found in {mode}")
-        elif not is_loopback_url(url, schemes):
-            problems.append(f"{name}: must be a loopback URL such as {schemes[0]}://127.0.0.1:8090, found {url!r}")
+        if url is not None and mode is not Mode.PAPER:
+            problems.append(f"{name}: may be set in mode paper only, found in mode {mode}")
+        elif url is not None and not is_loopback_url(url, scheme):
+            problems.append(_no_loopback(name, url, scheme))
     exchange = settings.simulation.exchange_url
-    if exchange is not None and not is_loopback_url(exchange, ("http",)):
-        problems.append(
-            f"simulation.exchange_url: must be a loopback URL such as http://127.0.0.1:8090, found {exchange!r}"
-        )
+    if exchange is not None and not is_loopback_url(exchange, "http"):
+        problems.append(_no_loopback("simulation.exchange_url", exchange, "http"))
     return problems
 
 
-def is_loopback_url(url: str, schemes: tuple[str, ...]) -> bool:
-    """Whether `url` has one of the schemes, a loopback host, and neither credentials nor query."""
+def is_loopback_url(url: str, scheme: str) -> bool:
+    """Whether `url` is `scheme://HOST[:PORT]` with a loopback host, and nothing else: no credentials, no query."""
     try:
         parts = urlsplit(url)
-        port = parts.port
+        port, host = parts.port, parts.hostname
     except ValueError:
         return False
-    if parts.scheme not in schemes or not parts.hostname or parts.username or parts.query or parts.fragment:
-        return False
-    if port == 0:
-        return False
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(parts.hostname).is_loopback
-    except ValueError:
-        return False
+    is_bare = not (parts.username or parts.password or parts.query or parts.fragment) and parts.path in ("", "/")
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return parts.scheme == scheme and is_bare and is_plain and port != 0 and is_loopback(host or "")
+
+
+def _no_loopback(name: str, url: str, scheme: str) -> str:
+    shown = "one with a user name in it" if "@" in url else found(url)
+    return f"{name}: must be a loopback URL such as {scheme}://127.0.0.1:8090, found {shown}"
 
 
 def check_signs(settings: Settings, mode: Mode, keys: BrokerKeys | None, environ: Mapping[str, str]) -> None:
@@ -91,15 +84,36 @@ def check_signs(settings: Settings, mode: Mode, keys: BrokerKeys | None, environ
 
 
 def _check_variables(mode: Mode, environ: Mapping[str, str]) -> None:
+    """What other tools call the same thing must not say another mode, nor something nobody can read."""
     for name in URL_VARIABLES:
-        url = environ.get(name, "")
-        says = {PAPER_HOST: Mode.PAPER, LIVE_HOST: Mode.LIVE}.get(urlsplit(url).hostname or "")
-        if says is not None and says is not mode:
-            raise SafetyRefusal(f"mode is {mode}, but {name} names the {says} host ({url})", fix=f"unset {name}")
+        url = environ.get(name, "").strip()
+        if url:
+            _check_url_variable(mode, name, url)
     for names, said_mode in ((PAPER_FLAGS, Mode.PAPER), (LIVE_FLAGS, Mode.LIVE)):
-        other = Mode.LIVE if said_mode is Mode.PAPER else Mode.PAPER
         for name in names:
             text = environ.get(name, "").strip().lower()
-            says = said_mode if text in TRUE else other if text in FALSE else None
-            if says is not None and says is not mode:
-                raise SafetyRefusal(f"mode is {mode}, but {name}={environ[name]} says {says}", fix=f"unset {name}")
+            if text:
+                _check_flag_variable(mode, name, text, said_mode)
+
+
+def _check_url_variable(mode: Mode, name: str, url: str) -> None:
+    try:
+        host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+    except ValueError:
+        host = ""
+    if mode is Mode.PAPER and is_loopback(host):
+        return
+    says = {PAPER_HOST: Mode.PAPER, LIVE_HOST: Mode.LIVE}.get(host)
+    if says is None:
+        raise SafetyRefusal(f"mode is {mode}, but {name} names neither of Alpaca's hosts", fix=f"unset {name}")
+    if says is not mode:
+        raise SafetyRefusal(f"mode is {mode}, but {name} names the {says} host {host}", fix=f"unset {name}")
+
+
+def _check_flag_variable(mode: Mode, name: str, text: str, said_mode: Mode) -> None:
+    other = Mode.LIVE if said_mode is Mode.PAPER else Mode.PAPER
+    says = said_mode if text in TRUE else other if text in FALSE else None
+    if says is None:
+        raise SafetyRefusal(f"mode is {mode}, but {name} says neither true nor false", fix=f"unset {name}")
+    if says is not mode:
+        raise SafetyRefusal(f"mode is {mode}, but {name}={text} says {says}", fix=f"unset {name}")

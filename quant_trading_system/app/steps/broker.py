@@ -23,7 +23,7 @@ from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.performers import Performers
 from quant_trading_system.app.reconciler import Reconciler
-from quant_trading_system.app.settings import to_limits, to_strategies
+from quant_trading_system.app.settings import Settings, to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.timed_strategy import TimedStrategy
 from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, start_exchange
@@ -50,6 +50,7 @@ from quant_trading_system.persistence.tape import TapeWriter
 SYMBOLS_OF_EXCHANGE_MAX = 200
 RECONCILED_SECONDS_MAX = 30.0
 TASKS_STOP_SECONDS_MAX = 2.0
+BEAT_SECONDS_MAX = 10.0  # invariant I26
 LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
 
 
@@ -79,7 +80,11 @@ async def _endpoints(parts: Parts, stack: AsyncExitStack) -> Endpoints:
         url = settings.simulation.exchange_url or await start_exchange(parts, stack)
         parts.port.exchange_url = url
         return exchange_endpoints(url, feed=settings.broker.feed)
-    base = LIVE if parts.mode is Mode.LIVE else PAPER
+    return broker_endpoints(settings, LIVE if parts.mode is Mode.LIVE else PAPER)
+
+
+def broker_endpoints(settings: Settings, base: Endpoints) -> Endpoints:
+    """The broker's hosts, or the loopback addresses that paper may put in their place."""
     trading = settings.broker.trading_url or base.trading_url
     stream = f"{trading.replace('http', 'ws', 1)}/stream" if settings.broker.trading_url else base.trade_stream_url
     return Endpoints(
@@ -129,9 +134,9 @@ async def _verify_account(parts: Parts) -> BrokerAccount:
             exit_code=ExitCode.BROKER,
         ) from error
     except VenueError as error:
-        raise TemporaryFailure(
-            f"the broker cannot be reached: {error}", fix="check the network, then start again"
-        ) from error
+        url = parts.settings.simulation.exchange_url
+        fix = f"see that `python main.py exchange` runs at {url}" if url else "check the network, then start again"
+        raise TemporaryFailure(f"the broker cannot be reached: {error}", fix=fix) from error
     named = parts.settings.trade.account
     if parts.mode is Mode.LIVE and account.account_number != named:
         raise SafetyRefusal(
@@ -179,8 +184,10 @@ def _build(
 ) -> None:
     settings, metrics = parts.settings, parts.metrics
     assert metrics is not None, "metrics come before the engine"
-    parts.tape = TapeWriter(parts.state_dir / "tape")
-    stack.callback(parts.tape.close)
+    tape_folder = parts.state_dir / "tape"
+    tape_folder.mkdir(mode=0o700, exist_ok=True)  # now: a tape that cannot be kept is found before anything trades
+    parts.tape = TapeWriter(tape_folder)
+    stack.callback(_close_tape, parts)
     parts.engine = build_engine(
         EngineConfig(
             mode=parts.mode,
@@ -198,7 +205,7 @@ def _build(
             feed_silence_seconds_max=settings.data.silence_seconds_max,
         ),
         next_sequence=restored.next_sequence,
-        observe=lambda strategy: TimedStrategy(strategy, metrics.on_strategy_evaluation),
+        observe=lambda strategy: TimedStrategy(strategy, metrics.on_strategy_evaluation, parts.record_log.write_signal),
     )
     parts.gateway = OrderGateway(
         client=OrderClient(parts.http),
@@ -228,9 +235,16 @@ def _build(
         latch=parts.latch,
         remember=parts.remember,
         answer=parts.port.answer,
-        watch=lambda _symbols: None,
+        on_failure=parts.on_task_ended,
     )
     parts.port.read_view = parts.engine.view
+
+
+def _close_tape(parts: Parts) -> None:
+    try:
+        parts.tape.close()
+    except OSError as error:
+        parts.log.error("tape_not_written", reason=str(error), dropped=parts.tape.dropped)
 
 
 def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
@@ -251,13 +265,18 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         rng=parts.rng,
         on_problem=lambda reason: parts.log.warning("trade_updates_unreadable", reason=reason),
     )
-    start("engine", loop.run, owner="engine")
+    start("engine", loop.run, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
     start("order-gateway", parts.gateway.run, owner="orders")
     start("reconciler", parts.reconciler.run, owner="orders")
     start("trade-updates", trade_stream.run, owner="orders")
-    start("kill-latch", lambda: parts.latch.watch(on_touched=watch.on_touched), owner="safety")
+    start(
+        "kill-latch",
+        lambda: parts.latch.watch(on_touched=watch.on_touched, on_tick=lambda: parts.supervisor.beat("kill-latch")),
+        owner="safety",
+        beat_seconds_max=BEAT_SECONDS_MAX,
+    )
     start("tape", watch.run_tape, owner="stores", is_critical=False)
-    start("timers", watch.run_timers, owner="engine")
+    start("timers", watch.run_timers, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
     start("health", watch.run_health, owner="engine")
     start("live-state", watch.run_live_state, owner="stores", is_critical=False)
     start("venue-clock", VenueWatch(parts).run, owner="broker", is_critical=False)

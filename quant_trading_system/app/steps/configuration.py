@@ -46,8 +46,9 @@ def _take_directory(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        what = "expected a folder, found something else" if isinstance(error, FileExistsError) else error.strerror
         raise OperatorError(
-            f"state directory {folder}: {error.strerror}",
+            f"state directory {folder}: {what}",
             fix="give a folder you can write: --state-dir DIR",
             exit_code=ExitCode.CONFIGURATION,
         ) from error
@@ -66,9 +67,9 @@ def _control_token(folder: Path) -> str:
     """The token that POST needs, made once, readable by its owner alone."""
     path = folder / TOKEN_FILE
     if path.is_file():
-        token = path.read_text().strip()
-        if token:
-            return token
+        held = path.read_bytes().strip()
+        if held and held.isascii():  # a damaged one is made anew: whoever may read the old one may read this one
+            return held.decode("ascii")
     token = secrets.token_urlsafe(TOKEN_BYTES)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -124,6 +124,8 @@ async def _warm_up(parts: Parts) -> int:
         regular = tuple(bar for bar in bars if parts.engine.is_in_session(bar.start_ns))[-most:]
         parts.inbox.put(HistorySeen(symbol=symbol, bars=regular, **stamps(parts.clock)), Lane.ORDERS)
         told += len(regular)
+        if not regular and parts.metrics is not None:
+            parts.metrics.on_data_fallback("empty_history")  # warms up from the stream instead
     return told
 
 

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from quant_trading_system.app.files import write_atomically
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import Port, distribution_version
+from quant_trading_system.app.record_log import RecordLog
 from quant_trading_system.core.errors import ExitCode, OperatorError
 from quant_trading_system.dashboard.hub import EventHub
 from quant_trading_system.dashboard.routes import make_app
@@ -41,6 +43,7 @@ async def observability(parts: Parts) -> AsyncIterator[str]:
     for secret in secrets:
         parts.logs.redactor.register(secret)
     parts.log = get_logger("daemon")
+    parts.record_log = RecordLog(get_logger("engine"))
     sys.excepthook = log_uncaught
     parts.metrics = Metrics(version=distribution_version(), mode=parts.mode.value)
     parts.health = Health(parts.clock.mono_ns)
@@ -98,7 +101,6 @@ async def _http(parts: Parts) -> AsyncIterator[None]:
     )
     async with serving(app, host=bare, port=int(port)) as bound:
         parts.http_address = f"{host}:{bound}"
-        (parts.state_dir / DAEMON_FILE).write_bytes(
-            msgspec.json.encode({"http": parts.http_address, "pid": os.getpid(), "mode": parts.mode.value}) + b"\n"
-        )
+        content = {"http": parts.http_address, "pid": os.getpid(), "mode": parts.mode.value}
+        write_atomically(parts.state_dir / DAEMON_FILE, msgspec.json.encode(content) + b"\n")
         yield

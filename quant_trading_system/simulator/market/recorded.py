@@ -185,7 +185,13 @@ def _sessions_of(directory: DataDirectory, symbols: Sequence[str]) -> tuple[Sess
     }
     sessions = tuple(session for day in sorted(days) if (session := calendar.session_on(day)) is not None)
     if not sessions:
+        found = "none at all"
+        if days:
+            years = f"{calendar.FIRST_YEAR} to {calendar.LAST_YEAR}"
+            found = f"files from {min(days)} to {max(days)}, when the market was shut (the calendar knows {years})"
         raise DataFileError(
-            directory.root, 0, "no trades and no quotes of any trading day; the exchange needs trades/SYM/YYYYMMDD.csv"
+            directory.root,
+            0,
+            f"no trades and no quotes of a trading day: expected trades/SYM/YYYYMMDD.csv, found {found}",
         )
     return sessions

@@ -15,7 +15,7 @@ import msgspec
 
 from quant_trading_system.simulator.clock import VenueClock
 from quant_trading_system.simulator.exchange import Exchange
-from quant_trading_system.simulator.journal import Journal
+from quant_trading_system.simulator.journal import Journal, JournalError
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.server.faults import FaultRule
 from quant_trading_system.simulator.server.listener import Listener, listening
@@ -95,12 +95,13 @@ async def opened_venue(settings: ServiceSettings) -> AsyncIterator[Venue]:
         yield _make_venue(settings, shape, make_market(shape), None)
         return
     async with locked_state(settings.state_dir):
-        shape = _shape_of(settings.state_dir, settings.wish)
+        held = read_world(settings.state_dir)
+        shape = _shape_of(settings.state_dir, settings.wish, held)
         # Before anything is written: a world that cannot be made leaves no trace.
         market = make_market(shape, state_dir=settings.state_dir)
-        write_world(settings.state_dir, shape)
-        venue = _make_venue(settings, shape, market, Journal(settings.state_dir / JOURNAL_FILE))
+        venue = _make_venue(settings, shape, market, _open_journal(settings.state_dir, has_world=held is not None))
         try:
+            write_world(settings.state_dir, shape)  # behind the journal's first record: a world has books
             # A world that goes on may stand in a later day than the one it began with.
             judge_data(shape, market, now_ns=venue.exchange.now_ns, state_dir=settings.state_dir)
             yield venue
@@ -108,8 +109,23 @@ async def opened_venue(settings: ServiceSettings) -> AsyncIterator[Venue]:
             venue.exchange.close()
 
 
-def _shape_of(state_dir: Path, wish: WorldWish) -> WorldShape:
-    held = read_world(state_dir)
+def _open_journal(state_dir: Path, *, has_world: bool) -> Journal:
+    """The books of a state directory.
+
+    Raises:
+        JournalError: they are damaged, or there is a world and its books are gone.
+    """
+    journal = Journal(state_dir / JOURNAL_FILE)
+    if has_world and journal.is_empty:
+        journal.close()
+        raise JournalError(
+            f"{journal.path}: the books of the world in {state_dir} are gone; restore the file, or use another"
+            " --state-dir"
+        )
+    return journal
+
+
+def _shape_of(state_dir: Path, wish: WorldWish, held: WorldShape | None) -> WorldShape:
     if held is None:
         return wish.with_defaults(default_shape(wish))
     check_wish(state_dir, wish, held)

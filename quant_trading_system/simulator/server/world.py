@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ WORLD_FILE = "world.json"
 LOCK_FILE = "exchange.lock"
 LOCK_POLL_SECONDS = 0.05
 LOCK_TRIES_MAX = 60  # three seconds: a predecessor that was told to stop may still be closing its journal
+
+
+_CASH = re.compile(r"[0-9]{1,13}(\.[0-9]{1,2})?", re.ASCII)
 
 
 class WorldConflict(Exception):
@@ -64,11 +68,16 @@ def read_world(state_dir: Path) -> WorldShape | None:
     """
     path = state_dir / WORLD_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=WorldShape)
+        shape = msgspec.json.decode(path.read_bytes(), type=WorldShape)
     except FileNotFoundError:
         return None
-    except (msgspec.DecodeError, OSError) as error:
+    except OSError as error:
+        raise WorldConflict(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WorldConflict(f"{path}: not readable as a world's shape ({error})") from None
+    if not _CASH.fullmatch(shape.cash):
+        raise WorldConflict(f"{path}: cash: expected an amount in USD, found {shape.cash!r}")
+    return shape
 
 
 def write_world(state_dir: Path, shape: WorldShape) -> None:

@@ -195,12 +195,23 @@ REFUSALS = [
 
 @pytest.mark.requirement("R086")
 @pytest.mark.invariant("I10")
+@pytest.mark.control(
+    "P1", "P2", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "P12", "P13", "P14", "P15", "P16", "P17", "P18",
+    "P19", "P20", "P22", "P23", "P24", "P25", "P28", "P29", "P30", "P41", "P42", "P44",
+)  # fmt: skip
 @pytest.mark.parametrize(("order", "picture", "limits", "control"), REFUSALS)
 def test_the_control_refuses(order, picture, limits, control):
     decision = review(order, picture, limits)
     assert control in refused_by(decision)
     assert decision.approved is None
-    assert next(each for each in decision.refusals if f"{each.control} {each.name}" == control).reason or True
+    refusal = next(each for each in decision.refusals if f"{each.control} {each.name}" == control)
+    assert refusal.reason or (refusal.measured and refusal.limit), "a refusal says why"
+
+
+def test_every_rule_has_an_order_that_it_refuses_and_is_named_by_the_test_of_refusals():
+    assert {parameters.values[3] for parameters in REFUSALS} == {f"{rule.control} {rule.name}" for rule in ALL_RULES}
+    marks = [mark for mark in test_the_control_refuses.pytestmark if mark.name == "control"]
+    assert {id_ for mark in marks for id_ in mark.args} == {rule.control for rule in ALL_RULES}
 
 
 def test_an_ordinary_purchase_passes_every_control():

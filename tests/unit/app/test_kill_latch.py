@@ -1,0 +1,187 @@
+"""Three copies of one latch: the file first, each on its own, and whatever cannot be said counts as not clear."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from quant_trading_system.app.inbox import Inbox
+from quant_trading_system.app.kill_latch import KillLatch
+from quant_trading_system.core.events import LatchSeen, StoreSeen
+from quant_trading_system.core.types import Latch, Store
+from tests.support.virtual_loop import run_virtual
+from tests.unit.adapters.builders import LoopClock
+from tests.unit.app.fakes import Journal, JournaledLatchFile, ScriptedLatchStore, drain
+
+FILE, ROWS, MIRROR = Store.LATCH_FILE, Store.DATABASE, Store.REDIS
+
+
+class Stores:
+    """A real file and two stores that a test takes away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journal = Journal()
+        self.touched = folder / "KILL"
+        self.file = JournaledLatchFile(folder / "kill.latch", self.journal)
+        self.rows = ScriptedLatchStore(ROWS, self.journal)
+        self.redis = ScriptedLatchStore(MIRROR, self.journal)
+        self.inbox = Inbox()
+        self.latch = KillLatch(
+            file=self.file,
+            touched=self.touched,
+            rows=self.rows,  # type: ignore[arg-type]
+            redis=self.redis,  # type: ignore[arg-type]
+            inbox=self.inbox,
+            clock=LoopClock(),
+        )
+
+    def engage(self) -> dict[Store, Latch]:
+        run_virtual(self.latch.engage("alice", "stop"))
+        return self.told()
+
+    def told(self) -> dict[Store, Latch]:
+        return {event.store: event.latch for event in drain(self.inbox) if isinstance(event, LatchSeen)}
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> Stores:
+    return Stores(tmp_path)
+
+
+@pytest.mark.requirement("R044")
+@pytest.mark.invariant("I9")
+def test_the_file_is_written_first_then_the_database_then_the_mirror(stores: Stores):
+    assert stores.engage() == dict.fromkeys(Store, Latch.ENGAGED)
+    assert stores.journal.lines == ["latch_file ENGAGED", "database ENGAGED", "redis ENGAGED"]
+    assert stores.file.read() == (Latch.ENGAGED, "alice: stop")
+
+
+@pytest.mark.requirement("R044")
+@pytest.mark.invariant("I10")
+def test_clearing_goes_the_other_way_so_that_a_crash_in_between_leaves_it_engaged(stores: Stores):
+    stores.engage()
+    stores.journal.lines.clear()
+    run_virtual(stores.latch.clear("alice", "looked at"))
+    assert stores.journal.lines == ["redis CLEAR", "database CLEAR", "latch_file CLEAR"]
+    assert stores.told() == dict.fromkeys(Store, Latch.CLEAR)
+
+
+@pytest.mark.requirement("R046")
+@pytest.mark.invariant("I9")
+@pytest.mark.invariant("I10")
+@pytest.mark.parametrize("trouble", ["is down", "hangs"])
+@pytest.mark.parametrize("store", list(Store))
+def test_a_store_that_does_not_take_it_stops_none_of_the_others_and_is_told_as_unreadable(
+    stores: Stores, store: Store, trouble: str
+):
+    if store is FILE:
+        stores.file.is_full = True
+    else:
+        scripted = stores.rows if store is ROWS else stores.redis
+        scripted.is_down, scripted.hangs = trouble == "is down", trouble == "hangs"
+    told = stores.engage()
+    assert told == {each: Latch.UNREADABLE if each is store else Latch.ENGAGED for each in Store}
+
+
+@pytest.mark.requirement("R046")
+@pytest.mark.requirement("R057")
+@pytest.mark.invariant("I10")
+@pytest.mark.parametrize("store", [ROWS, MIRROR])
+def test_a_store_that_cannot_be_read_is_unreadable_not_clear(stores: Stores, store: Store):
+    (stores.rows if store is ROWS else stores.redis).is_down = True
+    assert run_virtual(stores.latch.read_all())[store] is Latch.UNREADABLE
+
+
+@pytest.mark.invariant("I10")
+@pytest.mark.parametrize("damage", ["gone", "torn", "edited"])
+def test_a_file_that_is_gone_or_damaged_is_never_clear(stores: Stores, damage: str):
+    path = stores.file.path
+    if damage == "gone":
+        path.unlink()
+    elif damage == "torn":
+        path.write_bytes(path.read_bytes()[:100])
+    else:
+        path.write_bytes(path.read_bytes().replace(b"new database", b"old database"))
+    expected = Latch.MISSING if damage == "gone" else Latch.UNREADABLE
+    assert run_virtual(stores.latch.read_all())[FILE] is expected
+
+
+@pytest.mark.requirement("R057")
+@pytest.mark.fault("F7")
+@pytest.mark.invariant("I29")
+@pytest.mark.parametrize("truth", [Latch.CLEAR, Latch.ENGAGED])
+def test_an_empty_mirror_is_refilled_from_the_other_two_and_never_decides(stores: Stores, truth: Latch):
+    if truth is Latch.ENGAGED:
+        stores.engage()
+    stores.redis.latch = Latch.MISSING
+    assert run_virtual(stores.latch.read_all())[MIRROR] is truth
+    assert stores.redis.latch is truth
+
+
+@pytest.mark.invariant("I10")
+def test_an_empty_mirror_is_filled_as_engaged_where_the_other_two_disagree(stores: Stores):
+    stores.rows.latch = Latch.ENGAGED
+    stores.redis.latch = Latch.MISSING
+    run_virtual(stores.latch.read_all())
+    assert stores.redis.latch is Latch.ENGAGED
+
+
+@pytest.mark.invariant("I10")
+def test_an_empty_mirror_stays_empty_while_one_of_the_other_two_cannot_say(stores: Stores):
+    stores.rows.is_down = True
+    stores.redis.latch = Latch.MISSING
+    assert run_virtual(stores.latch.read_all())[MIRROR] is Latch.MISSING
+
+
+@pytest.mark.requirement("R043")
+def test_a_touched_file_is_seen_within_half_a_second_and_said_until_the_latch_is_engaged(stores: Stores):
+    seen: list[str] = []
+    ticks: list[int] = []
+
+    async def main() -> None:
+        watching = asyncio.create_task(stores.latch.watch(on_touched=seen.append, on_tick=lambda: ticks.append(1)))
+        await asyncio.sleep(2)
+        assert seen == []
+        stores.touched.touch()
+        await asyncio.sleep(0.5)
+        assert seen
+        await stores.latch.engage("kill-file", seen[0])
+        count = len(seen)
+        await asyncio.sleep(5)
+        assert len(seen) == count
+        watching.cancel()
+
+    run_virtual(main())
+    assert "KILL was touched" in seen[0]
+    assert len(ticks) >= 28
+
+
+@pytest.mark.invariant("I10")
+def test_the_copies_are_read_back_every_five_seconds_and_at_once_when_woken(stores: Stores):
+    async def main() -> None:
+        watching = asyncio.create_task(stores.latch.watch(on_touched=lambda _reason: None, on_tick=lambda: None))
+        await asyncio.sleep(1)
+        stores.rows.latch = Latch.ENGAGED
+        stores.latch.wake()
+        await asyncio.sleep(0.5)
+        assert stores.told()[ROWS] is Latch.ENGAGED
+        stores.redis.latch = Latch.ENGAGED
+        await asyncio.sleep(5.5)
+        watching.cancel()
+
+    run_virtual(main())
+    assert stores.told()[MIRROR] is Latch.ENGAGED
+
+
+def test_a_mirror_that_speaks_again_is_said_to_be_up(stores: Stores):
+    run_virtual(stores.latch.read_all())
+    ups = [event for event in drain(stores.inbox) if isinstance(event, StoreSeen)]
+    assert [(event.store, event.is_up) for event in ups] == [(MIRROR, True)]
+
+
+def test_clearing_takes_the_touched_file_away(stores: Stores):
+    stores.touched.touch()
+    run_virtual(stores.latch.clear("alice", "looked at"))
+    assert not stores.touched.exists()

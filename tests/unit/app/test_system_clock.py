@@ -1,0 +1,75 @@
+"""Venue time: nothing before it is known, then the broker's, at the broker's speed, and never back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from quant_trading_system.app import clocks
+from quant_trading_system.app.clocks import SystemClock
+from quant_trading_system.core.types import NANOS_PER_SECOND
+
+
+@pytest.fixture
+def turn(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Turn this machine's clocks by seconds."""
+    now = {"ns": 50 * NANOS_PER_SECOND}
+
+    class HandTime:
+        @staticmethod
+        def monotonic_ns() -> int:
+            return now["ns"]
+
+        @staticmethod
+        def time_ns() -> int:
+            return now["ns"] + 1_000 * NANOS_PER_SECOND
+
+    monkeypatch.setattr(clocks, "time", HandTime)
+
+    def by(seconds: float) -> None:
+        now["ns"] += int(seconds * NANOS_PER_SECOND)
+
+    return by
+
+
+def test_without_an_anchor_venue_time_is_wall_time(turn: Callable[[float], None]):
+    clock = SystemClock()
+    assert clock.venue_ns() == clock.wall_ns() == 1_050 * NANOS_PER_SECOND
+    turn(1)
+    assert clock.venue_ns() == 1_051 * NANOS_PER_SECOND
+
+
+def test_a_clock_that_follows_a_venue_says_nothing_before_it_was_told(turn: Callable[[float], None]):
+    clock = SystemClock(follows_venue=True)
+    turn(5)
+    assert clock.venue_ns() == 0
+
+
+def test_from_its_anchor_on_venue_time_runs_at_the_venues_speed(turn: Callable[[float], None]):
+    clock = SystemClock(follows_venue=True)
+    clock.anchor(2_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=60.0)
+    turn(2)
+    assert clock.venue_ns() == 2_120 * NANOS_PER_SECOND
+    assert clock.mono_ns() == 52 * NANOS_PER_SECOND
+    assert clock.speed == 60.0
+
+
+@pytest.mark.invariant("I33")
+def test_a_venue_that_jumps_ahead_is_followed_and_one_that_falls_back_is_waited_for(turn: Callable[[float], None]):
+    clock = SystemClock(follows_venue=True)
+    clock.anchor(2_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=1.0)
+    turn(10)
+    assert clock.venue_ns() == 2_010 * NANOS_PER_SECOND
+    clock.anchor(9_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=1.0)
+    assert clock.venue_ns() == 9_000 * NANOS_PER_SECOND
+    clock.anchor(8_995 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=1.0)
+    turn(3)
+    assert clock.venue_ns() == 9_000 * NANOS_PER_SECOND
+    turn(3)
+    assert clock.venue_ns() == 9_001 * NANOS_PER_SECOND
+
+
+def test_a_clock_that_stands_or_runs_backward_is_a_bug():
+    with pytest.raises(AssertionError):
+        SystemClock().anchor(0, mono_ns=0, speed=0.0)

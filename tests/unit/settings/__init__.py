@@ -1,0 +1,1 @@
+"""Promises of the settings: every malformed one is named, no secret is shown."""
