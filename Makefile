@@ -57,3 +57,4 @@ layers: environment
 docs: environment
 	@echo "== generated documents"
 	@$(RUN_IN) -m scripts.generate_docs --check
+	@$(RUN_IN) -m scripts.generate_configuration --check

@@ -9,7 +9,10 @@ import click
 
 from quant_trading_system.cli.options import (
     AMOUNT,
+    DURATION,
     LISTEN,
+    SEED,
+    SPEED,
     SYMBOLS,
     VENUE_TIME,
     config_option,
@@ -29,18 +32,13 @@ from quant_trading_system.cli.options import (
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The session's report as JSON.")
 @verbose_option
 @click.option("--http", "listen", type=LISTEN, metavar="HOST:PORT", help="Dashboard, API and metrics.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Then stop in order.")
+@click.option("--duration", type=DURATION, metavar="SECONDS", help="Then stop in order.")
 @click.option("--data", type=click.Path(path_type=Path), help="sim: play this market data.")
-@click.option(
-    "--speed",
-    type=click.FloatRange(min=0, min_open=True, max=3600),
-    metavar="X",
-    help="sim: venue seconds a second (60).",
-)
+@click.option("--speed", type=SPEED, metavar="X", help="sim: venue seconds a second (60).")
 @click.option(
     "--start", type=VENUE_TIME, metavar="TIME", help="sim: venue time of a new world; New York without offset."
 )
-@click.option("--seed", type=click.IntRange(min=0), help="sim: of a new world.")
+@click.option("--seed", type=SEED, metavar="N", help="sim: of a new world.")
 @click.option("--cash", type=AMOUNT, metavar="USD", help="sim: first cash of a new world (100,000).")
 @click.option("--exchange", "exchange_url", metavar="URL", help="sim: an exchange that runs already.")
 @state_dir_option

@@ -171,6 +171,7 @@ async def test_a_cancel_on_a_connection_that_died_idle_is_not_repeated_behind_ou
         assert (server.requests, server.connections) == (2, 1)
 
 
+@pytest.mark.requirement("R132")
 @pytest.mark.fault("C8")
 @pytest.mark.fault("G3")
 @pytest.mark.parametrize("lose", LOST_ANSWERS)

@@ -381,6 +381,7 @@ def test_an_order_is_followed_from_decision_to_fill():
     served(scenario)
 
 
+@pytest.mark.requirement("R040")
 def test_probes_answer_one_word_and_their_reasons_where_asked():
     async def scenario(desk: Desk) -> None:
         assert (await desk.get("/livez"))[:2] == (200, b"ok")
@@ -406,6 +407,7 @@ def test_metrics_are_rendered_as_the_scraper_asks():
     served(scenario)
 
 
+@pytest.mark.requirement("R041")
 def test_a_handler_that_fails_shows_no_trace(monkeypatch):
     def broken(self):
         raise RuntimeError("a secret inside")

@@ -1,12 +1,14 @@
-"""Many callers at once on a real PostgreSQL: bounded connections, everyone served, one row of one intent."""
+"""Many callers at once on a real PostgreSQL: bounded connections, everyone served, one row, whole changes."""
 
 from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
 
+import asyncpg
 import pytest
 
+from quant_trading_system.core.types import Latch
 from quant_trading_system.persistence.database import (
     ACQUIRE_SECONDS_MAX,
     ORDER_CONNECTIONS_MAX,
@@ -14,6 +16,7 @@ from quant_trading_system.persistence.database import (
     Database,
 )
 from quant_trading_system.persistence.intents import IntentStore
+from quant_trading_system.persistence.kill_store import KillStore
 from quant_trading_system.persistence.lease import Lease
 from quant_trading_system.persistence.writer import BehindWriter
 from tests.support.stores import an_approved, an_equity, on_database, query
@@ -71,5 +74,39 @@ def test_what_came_since_the_last_commit_is_written_in_one(dsn: str):
         assert await writer.flush(10.0)
         assert await query(db, "SELECT count(*) AS n FROM equity") == [{"n": 1_000}]
         assert len(commits) == 1
+
+    on_database(dsn, script)
+
+
+@pytest.mark.requirement("R047")
+def test_the_kill_latch_changes_together_with_its_history_or_not_at_all(dsn: str):
+    async def script(db: Database) -> None:
+        kill = KillStore(db)
+        await kill.clear("ana", "new database")
+        await query(db, "ALTER TABLE operator_actions RENAME TO operator_actions_away")
+        with pytest.raises(asyncpg.UndefinedTableError):
+            await kill.engage("ben", "half a change")
+        assert await kill.read() == (Latch.CLEAR, "ana: new database")
+        await query(db, "ALTER TABLE operator_actions_away RENAME TO operator_actions")
+        await kill.engage("ben", "a whole one")
+        assert (await kill.read())[0] is Latch.ENGAGED
+
+    on_database(dsn, script)
+
+
+@pytest.mark.requirement("R047")
+@pytest.mark.requirement("R048")
+def test_a_hundred_changes_at_once_leave_the_latch_as_its_last_line_of_history_says(dsn: str):
+    async def script(db: Database) -> None:
+        kill = KillStore(db)
+        changes = [kill.engage("ana", f"{n}") if n % 3 else kill.clear("ben", f"{n}") for n in range(100)]
+        await asyncio.gather(*changes)
+        history = await kill.history(1_000)
+        latch, why = await kill.read()
+        assert len(history) == 100
+        assert (history[0]["action"], f"{history[0]['operator']}: {history[0]['reason']}") == (
+            f"kill latch {latch}",
+            why,
+        )
 
     on_database(dsn, script)

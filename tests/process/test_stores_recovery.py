@@ -50,6 +50,7 @@ def test_an_empty_database_is_a_first_start(dsn: str):
     on_database(dsn, script)
 
 
+@pytest.mark.requirement("R163")
 @pytest.mark.requirement("R037")
 @pytest.mark.fault("F6")
 def test_everything_that_must_survive_comes_back(dsn: str):
@@ -167,6 +168,7 @@ def test_a_lock_that_was_lifted_does_not_come_back(dsn: str):
     on_database(dsn, script)
 
 
+@pytest.mark.requirement("R163")
 def test_books_of_every_strategy_come_back(dsn: str):
     async def script(db: Database) -> None:
         books: list[PositionRecord] = [a_position(), a_position(strategy="external", quantity=Decimal(-4))]

@@ -28,7 +28,7 @@ class Probe:
             metrics=SimpleNamespace(set_loop_lag=lambda _seconds: None),
             settings=SimpleNamespace(data=SimpleNamespace(silence_seconds_max=15.0)),
         )
-        self._watch = Watch(self.parts)
+        self._watch = Watch(self.parts)  # type: ignore[arg-type]
 
     def failing(self) -> set[str]:
         """Names of what is not well."""

@@ -235,7 +235,8 @@ class StrategySettings(Section):
 
 class PortfolioSettings(Section):
     capital_usd: Annotated[
-        Annotated[Amount, Field(gt=0, le=USD_MAX)] | None, Field(description="Unset: the equity.")
+        Annotated[Amount, Field(gt=0, le=USD_MAX)] | None,
+        Field(description="What strategies may use, never more than the equity. Unset: the equity."),
     ] = None
     drift_band_fraction: Annotated[Amount, Field(ge=0, lt=1, description="Smaller changes, in equity, wait.")] = (
         Decimal("0.01")

@@ -44,6 +44,7 @@ def run(steps: list[Step], recorder: Recorder) -> StartupReport:
     return report
 
 
+@pytest.mark.requirement("R032")
 @pytest.mark.requirement("R031")
 def test_steps_are_entered_in_order_and_left_in_reverse():
     recorder = Recorder()

@@ -1,4 +1,4 @@
-"""A flag that makes no sense is refused before anything starts: usage is 2, configuration 4, safety 7, never a traceback."""
+"""A flag that makes no sense is refused before anything starts: usage 2, configuration 4, safety 7, no traceback."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_signs_that_disagree_end_the_start_with_exit_7(variable, monkeypatch, ca
         monkeypatch.setenv(*pair.split("=", 1))
     code, _out, said = outcome(capsys, "trade", "--mode", "paper")
     assert code == 7
-    assert said.startswith("error: mode is paper, but ")
+    assert "mode is paper, but " in said
     assert "CANARY" not in said
 
 
@@ -112,9 +112,9 @@ def test_speed_and_duration_are_finite_and_bounded(text):
 
 
 def test_a_seed_fits_what_the_exchange_takes():
-    assert SEED.convert("9223372036854775807", None, None) == 2**63 - 1
+    assert SEED(str(2**63 - 1)) == 2**63 - 1
     with pytest.raises(click.BadParameter):
-        SEED.convert("9223372036854775808", None, None)
+        SEED(str(2**63))
 
 
 def raising(error: BaseException):
@@ -139,7 +139,7 @@ def test_an_error_reaches_a_person_as_a_message_and_an_exit_code(error, code, sa
     monkeypatch.setattr(daemon, "run", raising(error))
     found, out, said = outcome(capsys, "trade")
     assert (found, out) == (code, "")
-    assert said.startswith(said_of_it)
+    assert said.lstrip().startswith(said_of_it)
 
 
 def test_an_unexpected_error_is_one_line_and_a_traceback_only_where_it_is_asked_for(monkeypatch, capsys):

@@ -146,6 +146,7 @@ def test_without_a_webhook_the_test_alert_is_accepted_by_the_log(stream):
     assert logged(stream)[0]["code"] == "test"
 
 
+@pytest.mark.requirement("R030")
 def test_neutral_mode_hides_symbols_numbers_account_and_context(stream):
     async def scenario() -> str:
         receiver = Receiver()

@@ -308,7 +308,7 @@ def test_these_causes_end_after_a_quiet_period(cause):
     assert desk.state is ACTIVE
 
 
-@pytest.mark.requirement("R047")
+@pytest.mark.requirement("R053")
 @pytest.mark.parametrize("cause", sorted(name for name, row in CAUSES.items() if row.is_latched))
 def test_latched_causes_do_not_end_by_themselves(cause):
     desk = Desk()

@@ -96,10 +96,12 @@ def test_sim_reads_no_keys_and_minds_no_half_pair(tmp_path):
 
 
 def test_keys_never_show_in_text(tmp_path):
-    text = repr(paper(tmp_path, KEYS))
+    loaded = paper(tmp_path, KEYS)
+    text = repr(loaded)
     assert "CANARY" not in text
     assert "PKABCDEFGH" not in text
-    assert paper(tmp_path, KEYS).keys.hint == "…EFGH"
+    assert loaded.keys is not None
+    assert loaded.keys.hint == "…EFGH"
 
 
 NO_LOOPBACK = [
