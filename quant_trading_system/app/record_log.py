@@ -62,7 +62,7 @@ class RecordLog:
 
     def write_signal(self, signal: Signal, seconds: float) -> None:
         """What a strategy said, of which bar, on which inputs, and how long it thought."""
-        self._log.info(
+        self._log.debug(
             "signal",
             strategy=signal.strategy,
             symbol=signal.symbol,
@@ -92,7 +92,8 @@ class RecordLog:
         )
 
     def _order(self, record: OrderRecord) -> None:
-        self._log.info(
+        say = self._log.info if record.is_final else self._log.debug  # the steps on the way are in the database
+        say(
             "order",
             client_order_id=record.client_order_id,
             order_id=record.broker_order_id,

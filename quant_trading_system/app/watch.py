@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quant_trading_system.adapters.alpaca.http import Base
+from quant_trading_system.adapters.alpaca.limits import BreakerState
 from quant_trading_system.app.inbox import LANE_NAMES, Lane
 from quant_trading_system.app.port import ReadyCheck
 from quant_trading_system.app.stamps import stamps
@@ -41,6 +43,7 @@ class Watch:
         self._watchdog_s = 0.0
         self._status_s = 0.0
         self._kills = 0
+        self._dropped = 0
         parts.port.read_checks = self.ready_checks
 
     def on_progress(self) -> None:
@@ -108,16 +111,20 @@ class Watch:
     def _measure(self, disk_free_bytes: int | None) -> None:
         parts = self._parts
         parts.supervisor.check_beats()
+        dropped = parts.inbox.dropped[Lane.MARKET]
         parts.inbox.put(
             HealthSeen(
                 loop_lag_s=self._lag.take_worst_s(),
                 clock_skew_s=parts.http.skew_s,
                 disk_free_bytes=disk_free_bytes,
                 commit_p99_s=parts.gateway.commit_p99_s,
+                dropped_messages=dropped - self._dropped,
+                is_broker_breaker_open=parts.http.breakers[Base.TRADING].state is BreakerState.OPEN,
                 **stamps(parts.clock),
             ),
             Lane.TIMERS,
         )
+        self._dropped = dropped
         metrics = parts.metrics
         if metrics is None:
             return

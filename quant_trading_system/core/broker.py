@@ -11,22 +11,20 @@ from quant_trading_system.core.types import (
     ClientOrderId,
     ExecutionId,
     Nanos,
-    OrderType,
     Side,
     Symbol,
-    TimeInForce,
 )
 
 
 class BrokerOrder(Struct, frozen=True, kw_only=True):
-    """One order as the broker shows it. `status` is the broker's word, known to us or not."""
+    """One order as the broker shows it. Type, time in force and status are the broker's words, known to us or not."""
 
     broker_order_id: BrokerOrderId
     client_order_id: ClientOrderId
     symbol: Symbol
     side: Side
-    order_type: OrderType | str
-    time_in_force: TimeInForce | str
+    order_type: str
+    time_in_force: str
     quantity: Decimal | None
     notional_usd: Decimal | None
     filled_quantity: Decimal

@@ -258,6 +258,9 @@ class HealthSeen(Event, frozen=True, kw_only=True, tag=True):
     clock_skew_s: float | None = None
     disk_free_bytes: int | None = None
     commit_p99_s: float | None = None
+    dropped_messages: int | None = None
+    """Market-data messages that did not fit the inbox since the last measurement."""
+    is_broker_breaker_open: bool | None = None
 
 
 class Started(Event, frozen=True, kw_only=True, tag=True):

@@ -80,6 +80,8 @@ class Desk:
         self.reading: ClockReading | None = None
         self.reading_mono_ns = MonoNanos(0)
         self.streams_up: dict[Stream, bool] = dict.fromkeys(Stream, False)
+        self.link_back_mono_ns = MonoNanos(0)
+        """When `trade_updates` came back last: only a pass that began later knows what was missed."""
         self.stores_up: dict[Store, bool] = {}
         self.lease_held = False
         self.lease_deadline_mono_ns = MonoNanos(0)

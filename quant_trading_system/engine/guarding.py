@@ -32,6 +32,7 @@ class Guarding:
         self._desk = desk
         self._flow = flow
         self._down_since: dict[Stream, int] = {}
+        self._is_broker_down = False
         self._equity_recorded_mono_ns = 0
         self._latches_heard: set[Store] = set()
 
@@ -42,7 +43,7 @@ class Guarding:
         desk.streams_up[event.stream] = True
         self._down_since.pop(event.stream, None)
         if event.stream is Stream.TRADE_UPDATES:
-            self._clear(STREAM_CAUSES[event.stream])
+            desk.link_back_mono_ns = desk.mono_ns  # the cause ends with a pass that began after it
             desk.emit(RequestReconciliation(reason="trade_updates is back: events may have been missed"))
         else:
             desk.market.on_gap()
@@ -105,6 +106,20 @@ class Guarding:
             else:
                 self._clear("disk")
 
+        self._watch_pressure(event)
+
+    def _watch_pressure(self, event: HealthSeen) -> None:
+        if event.dropped_messages is not None:
+            if event.dropped_messages > 0:
+                self._raise("inbox_overflow", f"{event.dropped_messages} market-data messages did not fit")
+            else:
+                self._clear("inbox_overflow")
+        if event.is_broker_breaker_open:
+            self._raise("broker_unreachable", "the circuit breaker of the broker's interface is open")
+        elif self._is_broker_down:  # the cause ends with a pass that agreed
+            self._desk.emit(RequestReconciliation(reason="the broker answers again"))
+        self._is_broker_down = bool(event.is_broker_breaker_open)
+
     # every second
 
     def on_second(self) -> None:
@@ -143,14 +158,12 @@ class Guarding:
     def _watch_feed(self) -> None:
         """Silence in session is found by data, not by pings (fault D1). Out of session silence is normal."""
         desk = self._desk
-        if Stream.MARKET_DATA in self._down_since or not desk.streams_up[Stream.MARKET_DATA]:
-            return
         session = desk.session()
         is_open = session.is_open_by_calendar and session.is_open_by_broker is not False
         age_s = desk.market.feed_age_s(desk.mono_ns)
         if is_open and age_s is not None and age_s > desk.config.feed_silence_seconds_max:
             self._raise("feed_silent", f"no market data for {age_s:.0f} s")
-        else:
+        elif desk.streams_up[Stream.MARKET_DATA]:
             self._clear("feed_silent")
 
     # states

@@ -10,7 +10,7 @@ from typing import assert_never
 from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import BrokerSnapshot, Restored, SnapshotFailed
 from quant_trading_system.core.records import DriftRecord, ReconciliationRecord
-from quant_trading_system.core.types import NANOS_PER_SECOND, Severity, StrategyId, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, Severity, StrategyId, Stream, Symbol
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.orders.ids import is_foreign
@@ -93,10 +93,19 @@ class Reconciling:
         desk.good_pass_mono_ns = event.started_mono_ns
         desk.reconciliations += 1
         desk.drifts += drifts
-        desk.guards.clear_cause("reconciliation_age", venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
+        self._end_link_causes(event)
         self._record("clean" if not actions else "differences", duration_s=duration_s, drifts=drifts, reason="")
         if repeat:
             desk.emit(RequestReconciliation(reason="a repair was booked"))
+
+    def _end_link_causes(self, event: BrokerSnapshot) -> None:
+        """A good pass proves that the broker answers; what was missed meanwhile it shows if it began afterwards."""
+        desk = self._desk
+        over = ["reconciliation_age", "broker_unreachable"]
+        if desk.streams_up[Stream.TRADE_UPDATES] and event.started_mono_ns >= desk.link_back_mono_ns:
+            over.append("trade_updates_down")
+        for cause in over:
+            desk.guards.clear_cause(cause, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
 
     def _note_foreign(self, event: BrokerSnapshot) -> None:
         desk = self._desk

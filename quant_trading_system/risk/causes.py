@@ -66,18 +66,16 @@ CAUSES = MappingProxyType(
         "reconciliation_age": Cause(REDUCING, True, End.QUIET),
         "drift": Cause(REDUCING, True, End.QUIET),
         "feed_silent": Cause(REDUCING, True, End.CLEARED, STREAM_GAP_SECONDS),
-        "trade_updates_down": Cause(REDUCING, False, End.CLEARED),
+        "trade_updates_down": Cause(REDUCING, False, End.CLEARED, STREAM_GAP_SECONDS),
         "broker_unreachable": Cause(REDUCING, False, End.CLEARED, STREAM_GAP_SECONDS),
         "database_down": Cause(HALTED, False, End.CLEARED),
         "kill_state_unreadable": Cause(HALTED, False, End.CLEARED),
         "redis_down": Cause(REDUCING, False, End.CLEARED),
-        "embedded_server_down": Cause(REDUCING, False, End.CLEARED),
         "loop_lag": Cause(REDUCING, False, End.QUIET),
         "clock_skew": Cause(REDUCING, False, End.QUIET),
         "disk": Cause(REDUCING, False, End.QUIET),
         "commit_latency": Cause(REDUCING, False, End.QUIET),
         "inbox_overflow": Cause(REDUCING, False, End.QUIET),
-        "stopping": Cause(REDUCING, False, End.CLEARED, None),
         PAUSED: Cause(REDUCING, False, End.OPERATOR, None),  # entries are cancelled only if the operator asks
     }
 )

@@ -124,6 +124,7 @@ class Guards:
         standing = self._standing.get(cause)
         if standing is not None:
             standing.gone_mono_ns = None
+            standing.detail = detail
             return
         self._standing[cause] = _Standing(detail=detail, since_ns=venue_ns, since_mono_ns=mono_ns)
         self._note(cause, detail)
@@ -197,7 +198,7 @@ class Guards:
         views = [
             CauseView(
                 cause=name,
-                detail=standing.detail,
+                detail=self._told(standing),
                 state=cause_of(name).state,
                 since_ns=standing.since_ns,
                 is_latched=cause_of(name).is_latched,
@@ -308,6 +309,12 @@ class Guards:
         left = ", ".join(view.cause for view in self.causes())
         text = f"ended: {', '.join(latched) or 'nothing latched'}; trading state is {self.state}"
         return f"{text} ({left})" if left else text
+
+    def _told(self, standing: _Standing) -> str:
+        """The detail, and that it is over, while the quiet period runs that must pass before the cause ends."""
+        if standing.gone_mono_ns is None:
+            return standing.detail
+        return f"{standing.detail}; over, ends after {self._limits.quiet_seconds:.0f} s of quiet"
 
     def _note(self, cause: str, detail: str) -> None:
         row: Cause = cause_of(cause)

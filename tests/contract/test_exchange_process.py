@@ -130,7 +130,7 @@ def test_another_shape_on_an_old_state_directory_is_refused_by_the_name_of_its_o
         (("--cash", "-1"), 2, "--cash"),
         (("--seed", "x"), 2, "--seed"),
         (("--listen", "8090"), 2, "--listen"),
-        (("--symbols", "aapl"), 2, "--symbols"),
+        (("--symbols", "a pl"), 2, "--symbols"),
         (("--profile", "modern"), 2, "--profile"),
         (("--rate-limit", "-1"), 2, "--rate-limit"),
         (("--key-id", "a b"), 2, "--key-id"),

@@ -89,9 +89,6 @@ def test_the_same_events_give_the_same_effects_and_the_same_state(day: Floor):
     assert first.state_hash() == second.state_hash() == day.engine.state_hash()
 
 
-@pytest.mark.xfail(
-    raises=TypeError, strict=True, reason="core.broker.BrokerOrder: msgspec reads no field of type `OrderType | str`"
-)
 @pytest.mark.invariant("I30")
 @pytest.mark.invariant("I39")
 def test_a_tape_of_the_day_replays_to_the_state_the_day_ended_in(day: Floor, tmp_path: Path):

@@ -190,6 +190,19 @@ def test_the_kill_command_cancels_everything_engages_every_store_and_nothing_is_
     floor.must_agree()
 
 
+@pytest.mark.requirement("R049")
+@pytest.mark.invariant("I9")
+def test_a_kill_cancels_everything_and_halts_though_no_store_takes_the_latch():
+    floor = scripted_floor()
+    floor.buy_resting()
+    floor.takes_latch = False
+    floor.ask("kill")
+    assert floor.cancelled_everything == ["kill switch"]
+    floor.advance(1)
+    assert floor.exchange.orders() == []
+    assert floor.state() is TradingState.HALTED
+
+
 @pytest.mark.control("P1")
 @pytest.mark.fault("E9")
 @pytest.mark.invariant("I9")
@@ -245,6 +258,7 @@ def test_one_store_that_says_engaged_is_enough_to_cancel_everything_and_to_halt(
     floor.buy_resting()
     floor.tell(LatchSeen(store=store, latch=Latch.ENGAGED, reason="the watchdog", **floor.stamps()))
     floor.advance(1)
+    assert floor.cancelled_everything == ["the watchdog"]
     assert floor.exchange.orders() == []
     assert floor.causes == {"kill"}
     floor.decide(Direction.LONG, strategy=REVERSION)
@@ -465,3 +479,11 @@ def test_an_entry_that_may_not_happen_does_not_swallow_another_strategys_exit(tr
     assert floor.positions() == {}
     assert audits(floor, "internal_cross") == []
     floor.must_agree()
+
+
+@pytest.mark.invariant("I28")
+def test_dropped_market_data_allows_reducing_alone():
+    floor = scripted_floor()
+    floor.tell(HealthSeen(dropped_messages=7, **floor.stamps()))
+    assert "inbox_overflow" in {each.cause for each in floor.engine.view().causes}
+    assert floor.state() is TradingState.REDUCING

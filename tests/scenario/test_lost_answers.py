@@ -96,7 +96,6 @@ def test_a_symbol_with_an_order_of_unknown_fate_is_frozen_and_others_trade_on():
     floor.decide(Direction.LONG, strategy=REVERSION)
     floor.decide(Direction.LONG, symbol=MSFT)
     assert [approved.intent.symbol for approved in floor.sent] == [SYMBOL, MSFT]
-    assert not floor.ask("unlock", symbol=SYMBOL).accepted
 
 
 @pytest.mark.requirement("R093")
@@ -143,6 +142,22 @@ def test_absence_is_believed_after_the_quarantine_and_two_clean_passes_and_not_a
     assert floor.status_of(floor.sent[0]) == "DROPPED"
     assert floor.alerted("order_absent")
     assert floor.engine.view().money.own_buying_power_usd == Decimal(100_000)
+
+
+@pytest.mark.fault("A3")
+@pytest.mark.invariant("I4")
+def test_one_clean_pass_after_the_quarantine_is_not_enough():
+    floor = scripted_floor()
+    floor.on_post = lose(floor)
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    floor.reconciles = False
+    floor.advance(90)
+    floor.reconciles = True
+    floor.reconcile()
+    assert floor.status_of(floor.sent[0]) == "UNKNOWN"
+    floor.advance(PERIOD_S)
+    assert floor.status_of(floor.sent[0]) == "DROPPED"
 
 
 @pytest.mark.requirement("R098")

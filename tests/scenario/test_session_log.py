@@ -21,7 +21,7 @@ Line = dict[str, object]
 @pytest.fixture
 def stream() -> Iterator[io.StringIO]:
     written = io.StringIO()
-    configure("info", "json", written, context={"run_id": "r1"}, environ={})
+    configure("debug", "json", written, context={"run_id": "r1"}, environ={})
     yield written
     structlog.reset_defaults()
 

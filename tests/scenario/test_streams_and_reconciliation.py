@@ -405,6 +405,22 @@ def test_a_locked_symbol_is_unlocked_by_a_person_with_a_reason():
     assert floor.decisions[-1].outcome == "approved"
 
 
+@pytest.mark.invariant("I4")
+def test_a_locked_symbol_stays_locked_while_the_fate_of_its_order_is_unknown():
+    floor = holding_floor()
+    (position,) = floor.snapshot().positions
+    one_less = structs.replace(position, quantity=position.quantity - 1)
+    floor.filter_snapshot = lambda snapshot: structs.replace(snapshot, positions=(one_less,))
+    floor.advance(2 * PERIOD_S)
+    floor.on_post = lambda approved, _submit: floor.in_doubt(approved)
+    floor.answers_lookups = False
+    floor.decide(Direction.EXIT)
+    answer = floor.ask("unlock", symbol=SYMBOL, reason="it looks fine")
+    assert not answer.accepted
+    assert "fate is unknown" in answer.text
+    assert SYMBOL in floor.engine.view().locks
+
+
 @pytest.mark.fault("C11")
 @pytest.mark.invariant("I5")
 @pytest.mark.invariant("I12")

@@ -200,6 +200,7 @@ class Floor(Readings):
         self.prints = True
         self.keeps_lease = True
         self.holds_gateway = False
+        self.takes_latch = True
 
     # a day's script
 
@@ -476,6 +477,8 @@ class Floor(Readings):
                 raise AssertionError(f"the floor performs no {effect}")
 
     def _latch(self, latch: Latch, reason: str) -> None:
+        if not self.takes_latch:
+            return
         for store in Store:
             self.tell(LatchSeen(store=store, latch=latch, reason=reason, **self.stamps()))
 

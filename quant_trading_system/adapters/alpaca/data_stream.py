@@ -17,6 +17,7 @@ from quant_trading_system.adapters.alpaca.credentials import Credentials
 from quant_trading_system.adapters.alpaca.failures import BrokerAuthError, StreamEnded
 from quant_trading_system.adapters.alpaca.hosts import Endpoints, check_endpoints
 from quant_trading_system.adapters.alpaca.streaming import (
+    Announcer,
     Backoff,
     Socket,
     StreamSettings,
@@ -24,11 +25,12 @@ from quant_trading_system.adapters.alpaca.streaming import (
     race,
     receive,
     send,
+    stay_connected,
 )
 from quant_trading_system.adapters.alpaca.wire import Control, FeedDecoder, FeedError, Subscription, Success
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.events import MarketEvent, StreamDown, StreamUp
-from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Nanos, Stream, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, Stream, Symbol
 
 CHANNELS = ("trades", "quotes", "bars", "statuses")
 WATCH_EVERY_S = 0.5
@@ -72,7 +74,7 @@ class DataStream:
         self._url = endpoints.market_stream_url
         self._credentials = credentials
         self._clock = clock
-        self._emit = emit
+        self._announcer = Announcer(Stream.MARKET_DATA, clock, emit)
         self._on_batch = on_batch
         self._settings = settings or StreamSettings()
         self._is_open = is_open
@@ -89,7 +91,7 @@ class DataStream:
 
     @property
     def is_up(self) -> bool:
-        return self._is_up
+        return self._announcer.is_up
 
     def subscribe(self, symbols: Iterable[Symbol]) -> None:
         """From now on carry exactly these symbols. Takes effect on the running connection."""
@@ -102,18 +104,13 @@ class DataStream:
         Raises:
             BrokerAuthError: the keys, or what they may see, are refused; a person must act.
         """
-        while True:
-            started_ns = self._clock.mono_ns()
-            try:
-                await self._connect_once()
-            except StreamEnded as ended:
-                if self._age_s(started_ns) >= self._settings.stable_s:
-                    self._backoff.reset()
-                self._announce_down(ended.reason)
-                await asyncio.sleep(self._backoff.next_s(at_least_s=ended.wait_s))
-            except BrokerAuthError as refused:
-                self._announce_down(str(refused))
-                raise
+        await stay_connected(
+            self._connect_once,
+            announcer=self._announcer,
+            backoff=self._backoff,
+            settings=self._settings,
+            clock=self._clock,
+        )
 
     async def _connect_once(self) -> NoReturn:
         self._start_over()
@@ -124,7 +121,7 @@ class DataStream:
         raise StreamEnded("the connection ended")
 
     def _start_over(self) -> None:
-        self._is_up = False
+        self._announcer.is_up = False
         self._agreed: frozenset[Symbol] = frozenset()
         self._acknowledged = Subscription()
         self._acknowledgement = asyncio.Event()
@@ -190,7 +187,7 @@ class DataStream:
         """Bring the subscription to what is wanted, say so, then watch over it."""
         await self._agree(socket)
         self._heard_ns = self._clock.mono_ns()
-        self._announce_up()
+        self._announcer.up(tuple(sorted(self._agreed)))
         while True:
             try:
                 async with asyncio.timeout(WATCH_EVERY_S):
@@ -250,24 +247,6 @@ class DataStream:
             await send(socket, msgspec.msgpack.encode(command), self._settings)
         else:
             await send(socket, msgspec.json.encode(command).decode(), self._settings)
-
-    def _announce_up(self) -> None:
-        self._is_up = True
-        venue_ns, seen_ns, mono_ns = self._stamps()
-        symbols = tuple(sorted(self._agreed))
-        self._emit(
-            StreamUp(venue_ns=venue_ns, seen_ns=seen_ns, mono_ns=mono_ns, stream=Stream.MARKET_DATA, symbols=symbols)
-        )
-
-    def _announce_down(self, reason: str) -> None:
-        self._is_up = False
-        venue_ns, seen_ns, mono_ns = self._stamps()
-        self._emit(
-            StreamDown(venue_ns=venue_ns, seen_ns=seen_ns, mono_ns=mono_ns, stream=Stream.MARKET_DATA, reason=reason)
-        )
-
-    def _stamps(self) -> tuple[Nanos, Nanos, MonoNanos]:
-        return self._clock.venue_ns(), self._clock.wall_ns(), self._clock.mono_ns()
 
     def _age_s(self, mono_ns: int) -> float:
         return (self._clock.mono_ns() - mono_ns) / NANOS_PER_SECOND

@@ -1,10 +1,10 @@
-"""What both streams share: how a socket is opened, how long to stay away after a failure, how tasks end together."""
+"""What both streams share: how a connection is opened, kept, announced, and how long to stay away after a failure."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
@@ -13,6 +13,9 @@ from msgspec import Struct
 
 from quant_trading_system.adapters.alpaca.failures import BrokerAuthError, StreamEnded
 from quant_trading_system.adapters.alpaca.hosts import tls_context
+from quant_trading_system.core.clock import Clock
+from quant_trading_system.core.events import StreamDown, StreamUp
+from quant_trading_system.core.types import NANOS_PER_SECOND, Stream, Symbol
 
 Socket = aiohttp.ClientWebSocketResponse
 
@@ -55,6 +58,69 @@ class Backoff:
 
     def reset(self) -> None:
         self._failures = 0
+
+
+class Announcer:
+    """Says that a stream is up or down, and remembers which."""
+
+    def __init__(self, stream: Stream, clock: Clock, emit: Callable[[StreamUp | StreamDown], None]) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._emit = emit
+        self.is_up = False
+
+    def up(self, symbols: tuple[Symbol, ...] = ()) -> None:
+        self.is_up = True
+        clock = self._clock
+        self._emit(
+            StreamUp(
+                venue_ns=clock.venue_ns(),
+                seen_ns=clock.wall_ns(),
+                mono_ns=clock.mono_ns(),
+                stream=self._stream,
+                symbols=symbols,
+            )
+        )
+
+    def down(self, reason: str) -> None:
+        self.is_up = False
+        clock = self._clock
+        self._emit(
+            StreamDown(
+                venue_ns=clock.venue_ns(),
+                seen_ns=clock.wall_ns(),
+                mono_ns=clock.mono_ns(),
+                stream=self._stream,
+                reason=reason,
+            )
+        )
+
+
+async def stay_connected(
+    connect_once: Callable[[], Awaitable[NoReturn]],
+    *,
+    announcer: Announcer,
+    backoff: Backoff,
+    settings: StreamSettings,
+    clock: Clock,
+) -> NoReturn:
+    """Make the connection anew whenever it ends, and say so each time.
+
+    Raises:
+        BrokerAuthError: the broker refuses us; a person must act.
+    """
+    while True:
+        started_ns = clock.mono_ns()
+        try:
+            await connect_once()
+        except StreamEnded as ended:
+            if (clock.mono_ns() - started_ns) / NANOS_PER_SECOND >= settings.stable_s:
+                backoff.reset()
+            announcer.down(ended.reason)
+            await asyncio.sleep(backoff.next_s(at_least_s=ended.wait_s))
+        except BrokerAuthError as refused:
+            announcer.down(str(refused))
+            raise
 
 
 @asynccontextmanager

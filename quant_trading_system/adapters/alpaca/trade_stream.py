@@ -18,6 +18,7 @@ from quant_trading_system.adapters.alpaca.credentials import Credentials
 from quant_trading_system.adapters.alpaca.failures import BrokerAuthError, StreamEnded, Unreadable
 from quant_trading_system.adapters.alpaca.hosts import Endpoints, check_endpoints
 from quant_trading_system.adapters.alpaca.streaming import (
+    Announcer,
     Backoff,
     Socket,
     StreamSettings,
@@ -25,11 +26,12 @@ from quant_trading_system.adapters.alpaca.streaming import (
     race,
     receive,
     send,
+    stay_connected,
 )
 from quant_trading_system.adapters.alpaca.updates import Envelope, parse_envelope, parse_update
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.events import OrderUpdated, StreamDown, StreamUp
-from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Nanos, Stream
+from quant_trading_system.core.types import Stream
 
 STREAM_NAME = "trade_updates"
 AUTHORIZED = "authorized"
@@ -87,12 +89,12 @@ class TradeStream:
         self._uses_old_form = False
         self._forms_refused: set[bool] = set()
         self._cycle_reason = asyncio.Event()
-        self._is_up = False
+        self._announcer = Announcer(Stream.TRADE_UPDATES, clock, emit)
         self.bad_messages = 0
 
     @property
     def is_up(self) -> bool:
-        return self._is_up
+        return self._announcer.is_up
 
     def cycle(self) -> None:
         """Make the connection anew: the broker shows progress by REST that this socket never reported."""
@@ -104,25 +106,20 @@ class TradeStream:
         Raises:
             BrokerAuthError: the keys are refused in both forms of the login; a person must act.
         """
-        while True:
-            started_ns = self._clock.mono_ns()
-            try:
-                await self._connect_once()
-            except StreamEnded as ended:
-                if (self._clock.mono_ns() - started_ns) / NANOS_PER_SECOND >= self._settings.stable_s:
-                    self._backoff.reset()
-                self._announce_down(ended.reason)
-                await asyncio.sleep(self._backoff.next_s(at_least_s=ended.wait_s))
-            except BrokerAuthError as refused:
-                self._announce_down(str(refused))
-                raise
+        await stay_connected(
+            self._connect_once,
+            announcer=self._announcer,
+            backoff=self._backoff,
+            settings=self._settings,
+            clock=self._clock,
+        )
 
     async def _connect_once(self) -> NoReturn:
         self._cycle_reason.clear()
         async with open_socket(self._url, self._settings, {}) as socket:
             await self._log_in(socket)
             await self._listen(socket)
-            self._announce_up()
+            self._announcer.up()
             await race(self._read(socket), self._wait_for_cycle())
         raise StreamEnded("the connection ended")
 
@@ -200,29 +197,14 @@ class TradeStream:
     def _note_gap(self, reason: str) -> None:
         self.bad_messages += 1
         self._on_problem(reason)
-        if self._is_up:
-            self._announce_down(reason)
-            self._announce_up()
+        if self._announcer.is_up:
+            self._announcer.down(reason)
+            self._announcer.up()
 
     # helpers
 
     async def _command(self, socket: Socket, command: dict[str, Any]) -> None:
         await send(socket, msgspec.json.encode(command).decode(), self._settings)
-
-    def _announce_up(self) -> None:
-        self._is_up = True
-        venue_ns, seen_ns, mono_ns = self._stamps()
-        self._emit(StreamUp(venue_ns=venue_ns, seen_ns=seen_ns, mono_ns=mono_ns, stream=Stream.TRADE_UPDATES))
-
-    def _announce_down(self, reason: str) -> None:
-        self._is_up = False
-        venue_ns, seen_ns, mono_ns = self._stamps()
-        self._emit(
-            StreamDown(venue_ns=venue_ns, seen_ns=seen_ns, mono_ns=mono_ns, stream=Stream.TRADE_UPDATES, reason=reason)
-        )
-
-    def _stamps(self) -> tuple[Nanos, Nanos, MonoNanos]:
-        return self._clock.venue_ns(), self._clock.wall_ns(), self._clock.mono_ns()
 
 
 def _content(envelope: Envelope, kind: type[Content]) -> Content:

@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from quant_trading_system.simulator.server.auth import Credentials, has_credentials, is_authorized
+from quant_trading_system.simulator.server.clients import Clients, open_socket
 from quant_trading_system.simulator.server.data_frames import JSON, MSGPACK, Encoding, MarketMessage, split_frames
 from quant_trading_system.simulator.server.errors import too_many_requests_answer
 from quant_trading_system.simulator.server.faults import MARKET_DATA, FaultPlan, Kind
@@ -24,7 +25,6 @@ from quant_trading_system.simulator.server.socket_faults import FrameFaults
 LOGIN_SECONDS_MAX = 10.0
 CONNECTIONS_MAX = 64
 MESSAGE_BYTES_MAX = 1_024 * 1_024  # ten thousand symbols in one subscribe
-HEARTBEAT_SECONDS = 30.0
 SYMBOLS_NAMED_MAX = 100_000
 DEFAULT_LIMITS = Limits(frames_max=2_048, bytes_max=32 * 1_024 * 1_024)
 
@@ -116,7 +116,7 @@ class DataStream:
         self._limits = limits
         self._login_seconds_max = login_seconds_max
         self._faults: FrameFaults[tuple[MarketMessage, ...]] = FrameFaults(plan, MARKET_DATA)
-        self._clients: set[DataClient] = set()
+        self._clients: Clients[DataClient] = Clients()
 
     @property
     def connections(self) -> int:
@@ -136,7 +136,7 @@ class DataStream:
         if not batch:
             return
         if self._faults.is_cut(at_frame=True):
-            self._cut_all()
+            self._clients.cut_all()
             return
         for leaving in self._faults.frames_for(batch):
             for client in clients:
@@ -145,38 +145,20 @@ class DataStream:
     def tick(self) -> None:
         """Faults that do not wait for a message."""
         if self._clients and self._faults.is_cut(at_frame=False):
-            self._cut_all()
+            self._clients.cut_all()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
         if len(self._clients) >= CONNECTIONS_MAX or self._plan.fires(Kind.REFUSE_CONNECT, MARKET_DATA):
             return too_many_requests_answer(is_data=True)
-        # Deflate is offered by clients and costs more here than the loopback bytes it would save.
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_BYTES_MAX, compress=False)
-        await socket.prepare(request)
+        socket = await open_socket(request, message_bytes_max=MESSAGE_BYTES_MAX)
         channels = TEST_CHANNELS if request.path == "/v2/test" else STOCK_CHANNELS
-        client = DataClient(request, socket, channels, self._limits)
-        self._clients.add(client)
-        try:
-            async with asyncio.TaskGroup() as group:
-                writer = group.create_task(client.outbox.run(), name="market-data stream writer")
-                try:
-                    await self._serve(client)
-                    await writer  # what was said last must leave before the socket is closed
-                finally:
-                    writer.cancel()
-        finally:
-            self._clients.discard(client)
+        await self._clients.serve(DataClient(request, socket, channels, self._limits), self._talk)
         return socket
 
     def close_all(self) -> None:
         """Say goodbye to everyone: the exchange stops."""
-        for client in tuple(self._clients):
-            client.outbox.close_after(code=1001)
-
-    def _cut_all(self) -> None:
-        for client in tuple(self._clients):
-            client.outbox.cut(client.request)
+        self._clients.close_all()
 
     def _send(self, client: DataClient, messages: Sequence[MarketMessage]) -> None:
         encoding = client.encoding
@@ -187,6 +169,10 @@ class DataStream:
             if not client.outbox.put(frame):
                 client.refuse(407, is_final=True)
                 return
+
+    async def _talk(self, client: DataClient, writer: asyncio.Task[None]) -> None:
+        await self._serve(client)
+        await writer  # what was said last must leave before the socket is closed
 
     async def _serve(self, client: DataClient) -> None:
         client.say({"T": "success", "msg": "connected"})

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from quant_trading_system.simulator.server.auth import Credentials
+from quant_trading_system.simulator.server.clients import Clients, open_socket
 from quant_trading_system.simulator.server.errors import too_many_requests_answer
 from quant_trading_system.simulator.server.faults import TRADE_UPDATES, FaultPlan, Kind
 from quant_trading_system.simulator.server.outbox import Limits, Outbox
@@ -22,7 +23,6 @@ from quant_trading_system.simulator.server.socket_faults import FrameFaults
 STREAM_NAME = "trade_updates"
 CONNECTIONS_MAX = 16
 MESSAGE_BYTES_MAX = 64 * 1_024
-HEARTBEAT_SECONDS = 30.0
 LIMITS = Limits(frames_max=20_000, bytes_max=64 * 1_024 * 1_024)  # order events are never dropped: cut instead
 
 DEPRECATION = 'this authentication form is deprecated, use {"action":"auth","key":"...","secret":"..."}'
@@ -60,7 +60,7 @@ class TradeStream:
         self._credentials = credentials
         self._plan = plan
         self._faults: FrameFaults[Event] = FrameFaults(plan, TRADE_UPDATES)
-        self._clients: set[TradeClient] = set()
+        self._clients: Clients[TradeClient] = Clients()
 
     @property
     def listeners(self) -> int:
@@ -69,11 +69,11 @@ class TradeStream:
     def publish(self, event: Event) -> None:
         """Send one order event to everyone who listens, one event a frame."""
         if self._faults.is_cut(at_frame=True):
-            self._cut_all()
+            self._clients.cut_all()
             return
         for leaving in self._faults.frames_for(event):
             frames: dict[Callable[[object], bytes], bytes] = {}
-            for client in tuple(self._clients):
+            for client in self._clients:
                 if not client.is_listening:
                     continue
                 frame = frames.get(client.encode)
@@ -85,37 +85,21 @@ class TradeStream:
     def tick(self) -> None:
         """Faults that do not wait for an event."""
         if self._clients and self._faults.is_cut(at_frame=False):
-            self._cut_all()
+            self._clients.cut_all()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
         if len(self._clients) >= CONNECTIONS_MAX or self._plan.fires(Kind.REFUSE_CONNECT, TRADE_UPDATES):
             return too_many_requests_answer(is_data=False)
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_BYTES_MAX, compress=False)
-        await socket.prepare(request)
-        client = TradeClient(request, socket)
-        self._clients.add(client)
-        try:
-            async with asyncio.TaskGroup() as group:
-                writer = group.create_task(client.outbox.run(), name="trade stream writer")
-                try:
-                    await self._read(client)
-                finally:
-                    writer.cancel()
-        finally:
-            self._clients.discard(client)
+        socket = await open_socket(request, message_bytes_max=MESSAGE_BYTES_MAX)
+        await self._clients.serve(TradeClient(request, socket), self._read)
         return socket
 
     def close_all(self) -> None:
         """Say goodbye to everyone: the exchange stops."""
-        for client in tuple(self._clients):
-            client.outbox.close_after(code=1001)
+        self._clients.close_all()
 
-    def _cut_all(self) -> None:
-        for client in tuple(self._clients):
-            client.outbox.cut(client.request)
-
-    async def _read(self, client: TradeClient) -> None:
+    async def _read(self, client: TradeClient, _writer: asyncio.Task[None]) -> None:
         async for message in client.socket:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return

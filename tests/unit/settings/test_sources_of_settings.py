@@ -31,6 +31,7 @@ def listen(folder: Path, *, environ: dict[str, str] | None = None, flag: str | N
     return loaded.settings.http.listen, origin_of("http.listen", loaded.origins)
 
 
+@pytest.mark.requirement("R025")
 def test_the_stronger_source_wins_in_the_published_order(tmp_path):
     def address(port: int) -> str:
         return f"127.0.0.1:{port}"
