@@ -76,7 +76,8 @@ class RecordLog:
         )
 
     def _decision(self, record: DecisionRecord) -> None:
-        self._log.info(
+        say = self._log.debug if record.outcome == "refused" else self._log.info  # a wish may be refused at every bar
+        say(
             "decision",
             decision_id=record.decision_id,
             client_order_id=record.client_order_id,
