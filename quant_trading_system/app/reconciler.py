@@ -1,25 +1,29 @@
-"""Reads one consistent picture of the broker: orders, positions, account, executions, orders again. Judges nothing.
+"""Reads one consistent picture of the broker: orders, positions, account, executions, orders again.
 
-A pass with activity in between is discarded and read again; a page that fails fails the pass. The engine decides what a
-difference means.
+A pass with activity in between is discarded and read again; a page that fails, or that contradicts another, fails the
+pass. The engine decides what a difference means.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from quant_trading_system.adapters.alpaca.read import ReadClient
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
-from quant_trading_system.core.broker import BrokerOrder
+from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerPosition
 from quant_trading_system.core.clock import Clock
-from quant_trading_system.core.errors import VenueError
+from quant_trading_system.core.errors import Unavailable, VenueError
 from quant_trading_system.core.events import BrokerSnapshot, SnapshotFailed
+from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
 PASS_SECONDS_MAX = 10.0
 ATTEMPTS_MAX = 3  # a pass that orders moved under is read again at once, this often
+VALUE_FRACTION_TOLERANCE = Decimal("0.02")  # prices move between the two reads
+VALUE_USD_TOLERANCE = Decimal(10)
 OVERLAP_NS = 120 * NANOS_PER_SECOND  # stamps of the broker may lag; what is read twice is booked once
 
 
@@ -79,9 +83,13 @@ class Reconciler:
         executions = await self._read.executions(after)
         if _fingerprint(before) != _fingerprint(await self._read.open_orders()):
             return False
+        contradiction = _contradiction(positions, account)
+        if contradiction:
+            raise Unavailable(contradiction)
         self._inbox.put(
             BrokerSnapshot(
                 started_mono_ns=started_mono_ns,
+                since_ns=after,
                 open_orders=tuple(before),
                 closed_orders=tuple(closed),
                 positions=tuple(positions),
@@ -97,6 +105,25 @@ class Reconciler:
 
     def _fail(self, reason: str, *, discarded: bool = False) -> None:
         self._inbox.put(SnapshotFailed(reason=reason, discarded=discarded, **stamps(self._clock)), Lane.ORDERS)
+
+
+def _contradiction(positions: Sequence[BrokerPosition], account: BrokerAccount) -> str:
+    """Why the list of positions cannot be whole or of now: the account counts them too. "" where the two agree.
+
+    An empty or old list that is answered with 200 is no proof of being flat (fault C8).
+    """
+    shown_usd = gross_usd = ZERO
+    for position in positions:
+        if position.current_price is None:
+            return ""
+        value_usd = position.quantity * position.current_price
+        shown_usd += value_usd
+        gross_usd += abs(value_usd)
+    counted_usd = account.equity_usd - account.cash_usd
+    room_usd = max(VALUE_USD_TOLERANCE, VALUE_FRACTION_TOLERANCE * max(gross_usd, abs(counted_usd)))
+    if abs(shown_usd - counted_usd) <= room_usd:
+        return ""
+    return f"the positions shown are worth {shown_usd:.2f} USD, the account counts {counted_usd:.2f} USD in positions"
 
 
 def _fingerprint(orders: Sequence[BrokerOrder]) -> set[tuple[str, str, str]]:

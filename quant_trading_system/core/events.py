@@ -196,6 +196,8 @@ class BrokerSnapshot(Event, frozen=True, kw_only=True, tag=True):
     positions: tuple[BrokerPosition, ...]
     account: BrokerAccount
     executions: tuple[Execution, ...]
+    since_ns: Nanos | None = None
+    """Orders submitted after this venue time are all in it; None where nobody says."""
 
 
 class SnapshotFailed(Event, frozen=True, kw_only=True, tag=True):

@@ -69,6 +69,11 @@ class Reconciling:
         if event.started_mono_ns < self._last_activity_mono_ns:
             self._record("discarded", duration_s=duration_s, drifts=0, reason="order events arrived during the pass")
             return
+        older = self._order_known_better(event)
+        if older:
+            reason = f"the picture is older than what is known of {older}"
+            self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
+            return
         is_first = desk.account is None
         desk.account = event.account
         desk.account_mono_ns = event.started_mono_ns
@@ -97,6 +102,21 @@ class Reconciling:
         self._record("clean" if not actions else "differences", duration_s=duration_s, drifts=drifts, reason="")
         if repeat:
             desk.emit(RequestReconciliation(reason="a repair was booked"))
+
+    def _order_known_better(self, event: BrokerSnapshot) -> str:
+        """An order of which we know more shares filled than the picture shows; "" where there is none (fault C8)."""
+        shown = {order.broker_order_id: order for order in (*event.closed_orders, *event.open_orders)}
+        for order in self._desk.orders.all_recent():
+            if order.broker_order_id is None or not order.filled_quantity:
+                continue
+            picture = shown.get(order.broker_order_id)
+            if picture is not None:
+                is_older = picture.filled_quantity < order.filled_quantity
+            else:
+                is_older = event.since_ns is not None and order.created_ns > event.since_ns
+            if is_older:
+                return order.client_order_id
+        return ""
 
     def _end_link_causes(self, event: BrokerSnapshot) -> None:
         """A good pass proves that the broker answers; what was missed meanwhile it shows if it began afterwards."""
