@@ -114,9 +114,11 @@ def _contradiction(positions: Sequence[BrokerPosition], account: BrokerAccount) 
     """
     shown_usd = gross_usd = ZERO
     for position in positions:
-        if position.current_price is None:
+        value_usd = position.market_value_usd
+        if value_usd is None and position.current_price is not None:
+            value_usd = position.quantity * position.current_price
+        if value_usd is None:
             return ""
-        value_usd = position.quantity * position.current_price
         shown_usd += value_usd
         gross_usd += abs(value_usd)
     counted_usd = account.equity_usd - account.cash_usd

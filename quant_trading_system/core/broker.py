@@ -60,6 +60,8 @@ class BrokerPosition(Struct, frozen=True, kw_only=True):
     quantity: Decimal
     average_entry_price: Decimal
     current_price: Decimal | None
+    market_value_usd: Decimal | None = None
+    """The broker's own valuation; it knows what a contract of another class is worth."""
 
 
 class BrokerAccount(Struct, frozen=True, kw_only=True):

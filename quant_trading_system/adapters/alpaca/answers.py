@@ -106,6 +106,7 @@ class _Position(Struct, kw_only=True):
     avg_entry_price: Decimal
     side: str = "long"
     current_price: Decimal | None = None
+    market_value: Decimal | None = None
 
 
 class _Account(Struct, kw_only=True):
@@ -268,6 +269,7 @@ def _position(wire: _Position) -> BrokerPosition:
         quantity=-abs(quantity) if wire.side == "short" else quantity,
         average_entry_price=finite(wire.avg_entry_price),
         current_price=_optional(wire.current_price),
+        market_value_usd=_optional(wire.market_value),
     )
 
 
