@@ -115,8 +115,6 @@ def _contradiction(positions: Sequence[BrokerPosition], account: BrokerAccount) 
     shown_usd = gross_usd = ZERO
     for position in positions:
         value_usd = position.market_value_usd
-        if value_usd is None and position.current_price is not None:
-            value_usd = position.quantity * position.current_price
         if value_usd is None:
             return ""
         shown_usd += value_usd
