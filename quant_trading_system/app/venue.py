@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
 
 SIM_KEYS = ("PKSIM", "sim")
+KEEPER_STOP_SECONDS_MAX = 1.0
 CLOCK_PERIOD_S = 15.0
 CLOCK_PERIOD_S_MIN = 0.25
 CLOCK_PERIOD_VENUE_S = 60.0  # the embedded exchange skips the night: noticed within a venue minute
@@ -58,8 +59,10 @@ async def start_exchange(parts: Parts, stack: AsyncExitStack) -> str:
             on_down=lambda detail: parts.log.warning("exchange_down", detail=detail),
             on_up=lambda: parts.note_healing("exchange_restart", "done"),
         ),
-        owner="broker",
+        owner="exchange",
     )
+    # Left before the process is stopped, else it would be started anew.
+    stack.push_async_callback(parts.supervisor.stop, "exchange", timeout_s=KEEPER_STOP_SECONDS_MAX)
     return url
 
 

@@ -34,9 +34,7 @@ def daemon(folder) -> Iterator[DaemonProcess]:
 @pytest.mark.invariant("I10")
 def test_without_postgres_nothing_new_is_sent_and_it_comes_back(daemon):
     os.kill(find_child(daemon.pid, "postgres"), signal.SIGKILL)
-    daemon.wait_for(
-        lambda: "database_down" in daemon.causes() and daemon.state() == "HALTED", "HALTED without database"
-    )
+    daemon.wait_for(lambda: daemon.has_alerted("trading_halted", "database_down"), "HALTED without database")
     daemon.wait_for(lambda: "database_down" not in daemon.causes(), "the database back", 40.0)
     daemon.must_agree()
     assert daemon.stop() == 0
@@ -45,7 +43,7 @@ def test_without_postgres_nothing_new_is_sent_and_it_comes_back(daemon):
 @pytest.mark.fault("F7")
 def test_without_redis_the_daemon_only_reduces_and_comes_back(daemon):
     os.kill(find_child(daemon.pid, "valkey"), signal.SIGKILL)
-    daemon.wait_for(lambda: "redis_down" in daemon.causes() and daemon.state() != "ACTIVE", "REDUCING without Redis")
+    daemon.wait_for(lambda: daemon.has_alerted("trading_reducing", "redis_down"), "REDUCING without Redis")
     daemon.wait_for(lambda: "redis_down" not in daemon.causes() and daemon.state() == "ACTIVE", "Redis back", 40.0)
     daemon.must_agree()
     assert daemon.stop() == 0
