@@ -16,6 +16,7 @@ from quant_trading_system.persistence.kill_store import KillStore
 from quant_trading_system.persistence.latch_file import LatchFile
 from quant_trading_system.persistence.redis_state import RedisState
 
+KILL_FILE = "KILL"  # in the state directory; touching it is enough
 WRITE_SECONDS_MAX = 2.0
 WATCH_PERIOD_S = 0.25  # a touched KILL file engages within a quarter of a second
 READ_PERIOD_TICKS = 20  # the stores are read back every 5 s

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from quant_trading_system.app.files import write_atomically
 from quant_trading_system.core.clock import to_datetime
 from quant_trading_system.core.errors import ExitCode, OperatorError
 from quant_trading_system.core.records import DecisionRecord, FillRecord, OrderRecord, Record
 from quant_trading_system.core.views import EngineView
+from quant_trading_system.persistence.files import write_atomically
 
 
 class SessionTally:

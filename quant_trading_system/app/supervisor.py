@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 RESTARTS_MAX = 3
 RESTART_WINDOW_S = 300.0
 RESTART_DELAY_S = 1.0
+CHECK_PERIOD_S = 1.0  # between two looks at the heartbeats
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Supervisor:
         self._on_failure = on_failure
         self._on_restart = on_restart
         self.tasks: dict[str, Supervised] = {}
+        self._checked_s = time.monotonic()
 
     def start(
         self,
@@ -71,9 +73,16 @@ class Supervisor:
         self.tasks[name].beat_s = time.monotonic()
 
     def check_beats(self) -> None:
-        """A task that has not shown life for as long as it promised counts as ended (invariant I26)."""
+        """A task that has not shown life for as long as it promised counts as ended (invariant I26).
+
+        To be called once in `CHECK_PERIOD_S`. While the machine or the loop stood still (fault H2) nobody could show
+        life: by how much this look comes late, the promise lasts longer.
+        """
         now_s = time.monotonic()
+        stood_still_s = max(0.0, now_s - self._checked_s - CHECK_PERIOD_S)
+        self._checked_s = now_s
         for each in self.tasks.values():
+            each.beat_s = min(now_s, each.beat_s + stood_still_s)
             is_running = each.task is not None and not each.task.done() and not each.is_stopping
             if is_running and each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:
                 silence = TimeoutError(f"no heartbeat for {now_s - each.beat_s:.0f} s")

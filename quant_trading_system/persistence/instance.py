@@ -6,7 +6,6 @@ account or of another life is refused (faults F5, K1): its ids, its books and it
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.files import write_atomically
 from quant_trading_system.persistence.latch_file import LatchFile
 
 TOKEN_FILE_NAME = "instance"  # noqa: S105 - a name of a file
@@ -111,13 +111,7 @@ def write_token(state_folder: Path, token: str) -> None:
     """Remember the token, durably and at once."""
     if read_token(state_folder) == token:
         return
-    path = state_folder / TOKEN_FILE_NAME
-    part = path.with_name(path.name + ".new")
-    with part.open("w", encoding="ascii") as file:
-        file.write(token + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_atomically(state_folder / TOKEN_FILE_NAME, f"{token}\n".encode("ascii"))
 
 
 async def _create(

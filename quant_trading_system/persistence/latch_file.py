@@ -16,6 +16,7 @@ import msgspec
 
 from quant_trading_system.core.types import Latch, Store
 from quant_trading_system.persistence.errors import StoreUnavailable
+from quant_trading_system.persistence.files import sync_folder
 
 FILE_NAME = "kill.latch"
 SIZE_BYTES = 4096  # one block, so that the spare holds all the space a write will need
@@ -99,7 +100,7 @@ class LatchFile:
             self.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             _put(self._spare, _encode(content), os.O_CREAT)
             self._spare.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as error:
             raise StoreUnavailable(Store.LATCH_FILE, f"{self.path}: {error.strerror}") from error
         # Without a spare the next engagement falls back to overwriting in place, so its loss is no failure now.
@@ -154,14 +155,6 @@ def _put(path: Path, data: bytes, flags: int) -> None:
         if written != len(data):
             raise OSError(28, "no space left on device")
         os.ftruncate(descriptor, len(data))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_without_redis_the_daemon_only_reduces_and_comes_back(daemon):
     os.kill(find_child(daemon.pid, "valkey"), signal.SIGKILL)
     daemon.wait_for(lambda: daemon.has_alerted("trading_reducing", "redis_down"), "REDUCING without Redis")
     daemon.wait_for(lambda: "redis_down" not in daemon.causes() and daemon.state() == "ACTIVE", "Redis back", 40.0)
+    daemon.must_agree()
+    assert daemon.stop() == 0
+
+
+@pytest.mark.fault("H2")
+def test_a_machine_that_stood_still_for_longer_than_a_heartbeat_goes_on_with_books_that_agree(daemon):
+    os.kill(daemon.pid, signal.SIGSTOP)
+    time.sleep(12.0)  # the kernel's time, which no test can make virtual
+    os.kill(daemon.pid, signal.SIGCONT)
     daemon.must_agree()
     assert daemon.stop() == 0
 

@@ -34,9 +34,9 @@ TIGHT_INTRADAY = RiskLimits(
 )
 FLOOR_99_950 = RiskLimits(equity_floor_usd=Decimal(99_950))
 TIGHT_FIELDS = [
-    pytest.param(TIGHT_DAY, "daily_loss", "daily_loss", id="daily loss", marks=pytest.mark.requirement("R062")),
-    pytest.param(TIGHT_DRAWDOWN, "drawdown", "drawdown", id="drawdown", marks=pytest.mark.requirement("R063")),
-    pytest.param(TIGHT_INTRADAY, "intraday_drawdown", "drawdown", id="intraday drawdown"),
+    pytest.param(TIGHT_DAY, "daily_loss", id="daily loss", marks=pytest.mark.requirement("R062")),
+    pytest.param(TIGHT_DRAWDOWN, "drawdown", id="drawdown", marks=pytest.mark.requirement("R063")),
+    pytest.param(TIGHT_INTRADAY, "intraday_drawdown", id="intraday drawdown"),
 ]
 
 
@@ -59,14 +59,14 @@ def audits(floor: Floor, action: str) -> list[AuditRecord]:
 @pytest.mark.control("P29")
 @pytest.mark.control("P30")
 @pytest.mark.invariant("I19")
-@pytest.mark.parametrize(("limits", "cause", "rule"), TIGHT_FIELDS)
-def test_a_soft_loss_stops_entries_at_the_next_second_and_lets_exits_pass(limits: RiskLimits, cause: str, rule: str):
+@pytest.mark.parametrize(("limits", "cause"), TIGHT_FIELDS)
+def test_a_soft_loss_stops_entries_at_the_next_second_and_lets_exits_pass(limits: RiskLimits, cause: str):
     floor = holding_floor(limits)
     floor.advance(1, price=99.3)
     assert floor.causes == {f"{cause}_soft"}
     assert floor.state() is TradingState.REDUCING
     floor.decide(Direction.LONG, strategy=REVERSION, price=99.3)
-    assert {"trading_state", rule} <= failed(floor.decisions[-1])
+    assert {"trading_state", cause.removeprefix("intraday_")} <= failed(floor.decisions[-1])
     floor.decide(Direction.EXIT, price=99.3)
     floor.advance(1)
     assert floor.positions() == {}
@@ -77,10 +77,8 @@ def test_a_soft_loss_stops_entries_at_the_next_second_and_lets_exits_pass(limits
 @pytest.mark.control("P30")
 @pytest.mark.invariant("I11")
 @pytest.mark.invariant("I19")
-@pytest.mark.parametrize(("limits", "cause", "rule"), TIGHT_FIELDS)
-def test_a_hard_loss_halts_until_a_person_resets_whatever_the_price_does_next(
-    limits: RiskLimits, cause: str, rule: str
-):
+@pytest.mark.parametrize(("limits", "cause"), TIGHT_FIELDS)
+def test_a_hard_loss_halts_until_a_person_resets_whatever_the_price_does_next(limits: RiskLimits, cause: str):
     floor = holding_floor(limits)
     floor.advance(1, price=97.0)
     assert f"{cause}_hard" in floor.causes
@@ -98,7 +96,6 @@ def test_a_hard_loss_halts_until_a_person_resets_whatever_the_price_does_next(
     floor.decide(Direction.LONG, strategy=REVERSION, price=100.5)
     floor.advance(1)
     assert floor.books() == {"momentum": Decimal(47), "mean_reversion": Decimal(47)}
-    del rule
 
 
 @pytest.mark.requirement("R062")

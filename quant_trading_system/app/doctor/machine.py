@@ -15,6 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quant_trading_system.app.doctor.findings import Finding, fail, ok, skip, warn
+from quant_trading_system.app.kill_latch import KILL_FILE
 from quant_trading_system.app.settings.layers import project_root
 from quant_trading_system.core.errors import OperatorError
 from quant_trading_system.core.types import Latch
@@ -29,7 +30,6 @@ from quant_trading_system.persistence.server_folders import (
 PYTHON_MIN = (3, 11)
 OPEN_FILES_MIN = 1_024  # sockets, tape, logs and two embedded servers' pipes take about a hundred
 NAMES_SHOWN_MAX = 3
-KILL_FILE = "KILL"
 READABLE_BY_OTHERS = 0o044
 PACKAGES = (
     "aiohttp", "alembic", "asyncpg", "click", "jinja2", "msgspec", "numpy", "prometheus-client", "pydantic",

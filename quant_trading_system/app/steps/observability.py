@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from quant_trading_system.app.files import write_atomically
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import Port, distribution_version
 from quant_trading_system.app.record_log import RecordLog
@@ -22,6 +21,7 @@ from quant_trading_system.observability.health import Health
 from quant_trading_system.observability.logs import configure, get_logger, log_uncaught
 from quant_trading_system.observability.metrics import Metrics
 from quant_trading_system.observability.webhook import Neutral, Webhook
+from quant_trading_system.persistence.files import write_atomically
 
 DAEMON_FILE = "daemon.json"
 ALERTS_FLUSH_SECONDS_MAX = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from quant_trading_system.app.kill_latch import KillLatch
+from quant_trading_system.app.kill_latch import KILL_FILE, KillLatch
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.core.errors import TemporaryFailure
 from quant_trading_system.core.types import Store
@@ -34,7 +34,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             raise TemporaryFailure(f"Redis does not answer: {error.detail}", fix="check redis.url") from error
         parts.latch = KillLatch(
             file=parts.latch_file,
-            touched=parts.state_dir / "KILL",
+            touched=parts.state_dir / KILL_FILE,
             rows=KillStore(parts.database),
             redis=parts.redis,
             inbox=parts.inbox,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quant_trading_system.app.files import write_atomically
+from quant_trading_system.persistence.files import write_atomically
 
 FULL = OSError(errno.ENOSPC, "no space left on device")
 
