@@ -12,6 +12,8 @@ import msgspec
 
 from quant_trading_system.simulator.orders import SimOrder
 
+REGULAR_TRADE = ("@",)
+
 
 class SimTrade(msgspec.Struct, frozen=True, gc=False):
     """One print. Price in USD, size in shares; `trade_id` counts the prints of a symbol within its day."""
@@ -22,6 +24,8 @@ class SimTrade(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
     exchange: str
     trade_id: int
+    conditions: tuple[str, ...] = REGULAR_TRADE
+    taker_side: str = ""  # crypto alone: B or S
 
 
 class SimQuote(msgspec.Struct, frozen=True, gc=False):
@@ -35,8 +39,13 @@ class SimQuote(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
 
 
+MINUTE_BAR = "b"
+UPDATED_BAR = "u"
+DAILY_BAR = "d"
+
+
 class SimBar(msgspec.Struct, frozen=True, gc=False):
-    """One bar, stamped with its beginning; a daily bar with New York midnight."""
+    """One bar, stamped with its beginning; a daily bar with New York midnight. `kind` is the stream's letter."""
 
     symbol: str
     open: float
@@ -47,10 +56,11 @@ class SimBar(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
     trade_count: int
     vwap: float
+    kind: str = MINUTE_BAR
 
 
 class SimStatus(msgspec.Struct, frozen=True, gc=False):
-    """A trading status message: halt (`H`) or resumption (`T`)."""
+    """A trading status message: code and reason are of the symbol's tape (reference 9.5)."""
 
     symbol: str
     code: str
@@ -60,7 +70,65 @@ class SimStatus(msgspec.Struct, frozen=True, gc=False):
     ts_ns: int
 
 
-MarketEvent = SimTrade | SimQuote | SimBar | SimStatus
+class SimLuld(msgspec.Struct, frozen=True, gc=False):
+    """Limit-up-limit-down bands, USD."""
+
+    symbol: str
+    limit_up: float
+    limit_down: float
+    indicator: str
+    ts_ns: int
+
+
+class SimCorrection(msgspec.Struct, frozen=True, gc=False):
+    """A print was reported wrongly: what it was said to be, and what it is."""
+
+    symbol: str
+    exchange: str
+    original_id: int
+    original_price: float
+    original_size: float
+    original_conditions: tuple[str, ...]
+    corrected_id: int
+    corrected_price: float
+    corrected_size: float
+    corrected_conditions: tuple[str, ...]
+    ts_ns: int
+
+
+class SimCancelError(msgspec.Struct, frozen=True, gc=False):
+    """A print is taken back: `action` is C for a cancel, E for an error."""
+
+    symbol: str
+    trade_id: int
+    exchange: str
+    price: float
+    size: float
+    action: str
+    ts_ns: int
+
+
+class SimImbalance(msgspec.Struct, frozen=True, gc=False):
+    """An order imbalance message: the price at which it stands."""
+
+    symbol: str
+    price: float
+    ts_ns: int
+
+
+class SimOrderbook(msgspec.Struct, frozen=True, gc=False):
+    """Levels of a crypto pair as (price, size), best first; size 0 removes one, `is_reset` replaces the whole book."""
+
+    symbol: str
+    bids: tuple[tuple[float, float], ...]
+    asks: tuple[tuple[float, float], ...]
+    is_reset: bool
+    ts_ns: int
+
+
+MarketEvent = (
+    SimTrade | SimQuote | SimBar | SimStatus | SimLuld | SimCorrection | SimCancelError | SimImbalance | SimOrderbook
+)
 
 
 class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,9 @@ class SimOrder(msgspec.Struct, kw_only=True):
     hwm: Decimal | None = None
     expires_at_ns: int | None = None
     source: str | None = None
+    parent_id: str | None = None  # of a leg: the order that it was sent with
+    leg_role: str | None = None  # take_profit or stop_loss
+    leg_ids: tuple[str, ...] = ()  # of a parent: its legs, take-profit first
 
     # What stays inside.
     sequence: int  # counts the orders of the account; every draw of chance for the order is a function of it

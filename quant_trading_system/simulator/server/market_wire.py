@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import assert_never
 
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimStatus, SimTrade
@@ -53,7 +52,7 @@ class MarketWire:
             case SimStatus():
                 return MarketMessage("statuses", event.symbol, self._status(event))
             case _:
-                assert_never(event)
+                raise AssertionError(f"no way to write {event!r} yet")
 
     def trade_row(self, trade: SimTrade) -> Json:
         return {
