@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["quant_trading_system.simulator.pytest_plugin", "pytester"]
+
 TESTS = Path(__file__).parent
 
 SERIAL_FOLDERS = ("process",)
