@@ -9,6 +9,7 @@ import requests
 
 from quant_trading_system.datafiles import DataFileError
 from quant_trading_system.simulator.server.threaded import ThreadedExchange, threaded_exchange
+from tests.tidy.source import ROOT
 
 
 def bought(exchange: ThreadedExchange, symbol: str = "AAPL") -> requests.Response:
@@ -51,7 +52,8 @@ def test_what_keeps_an_exchange_from_starting_is_raised_where_it_was_asked_for(t
         pass
 
 
-def test_the_fixture_works_in_somebody_elses_project_as_documented(pytester: pytest.Pytester):
+def test_the_fixture_works_in_somebody_elses_project_as_documented(pytester: pytest.Pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest('pytest_plugins = ["quant_trading_system.simulator.pytest_plugin"]')
     pytester.makepyfile(
         """
