@@ -12,7 +12,7 @@ from benchmarks.report import document, lines
 
 RESULTS = Path(__file__).parent / "results.md"
 
-MODULES = ("cold_start", "session", "feed", "engine", "throughput", "stores")
+MODULES = ("cold_start", "session", "feed", "engine", "throughput", "stores", "exchange")
 """One module a subject; each offers `benches() -> tuple[Bench, ...]`."""
 
 
