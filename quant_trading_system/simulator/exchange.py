@@ -6,7 +6,6 @@ Everything that changes is in the journal before the call that changed it return
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 
 import msgspec
@@ -18,10 +17,10 @@ from quant_trading_system.simulator.activities import ActivityQuery, select_acti
 from quant_trading_system.simulator.assets import SimAsset, assets_of
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
-from quant_trading_system.simulator.events import Execution, MarketEvent, OrderEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.events import Execution, MarketEvent, OrderEvent
 from quant_trading_system.simulator.floor import Floor
 from quant_trading_system.simulator.intake import Intake
-from quant_trading_system.simulator.journal import DayRecord, Journal
+from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.ledger import Books, Position, execution_row
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.numbers import plain
@@ -31,12 +30,10 @@ from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.refusals import Refusal, asset_not_found, position_not_found
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.restore import restore
-from quant_trading_system.simulator.schedule import Action, Schedule
+from quant_trading_system.simulator.schedule import Schedule
 from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.trading_day import TradingDay
 from quant_trading_system.simulator.valuation import Valuation
-
-EVENTS_PER_ADVANCE_MAX = 20_000  # about 50 ms of work; a caller that wants more time played calls again
-MARKET_EVENTS_MAX = 200_000  # not taken by anybody; then the oldest are dropped and counted
 
 
 class CloseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +64,6 @@ class Exchange:
     def __init__(self, *, settings: ExchangeSettings, market: MarketSource, journal: Journal | None) -> None:
         self.settings = settings
         self.market = market
-        self.market_events_dropped = 0
         chance = Chance(settings.seed)
         self._journal = journal
         self._assets = assets_of(market.symbols)
@@ -94,8 +90,17 @@ class Exchange:
             books=self._books,
             valuation=self._valuation,
         )
-        self._market_events: deque[MarketEvent] = deque()
-        self._now_ns = settings.start_ns
+        self._day = TradingDay(
+            market=market,
+            schedule=self._schedule,
+            desk=self._desk,
+            floor=self._floor,
+            index=self._index,
+            books=self._books,
+            valuation=self._valuation,
+            recorder=self._recorder,
+            now_ns=settings.start_ns,
+        )
         self._begin()
 
     # --- time ---------------------------------------------------------------------------------------------------------
@@ -114,22 +119,21 @@ class Exchange:
     def advance(self, now_ns: Nanos) -> None:
         """Play the market and everything planned up to venue time `now_ns`; a time that has passed does nothing.
 
-        At most EVENTS_PER_ADVANCE_MAX messages are played: where `self.now_ns` is still behind afterwards, call again.
+        At most `trading_day.EVENTS_PER_ADVANCE_MAX` messages are played: where `self.now_ns` is still behind
+        afterwards, call again.
         """
-        target_ns = max(now_ns, self._now_ns)
-        for played, event in enumerate(self.market.events_until(target_ns), start=1):
-            self._play(event)
-            if played >= EVENTS_PER_ADVANCE_MAX:
-                break
-        else:
-            self._run_planned(target_ns)
-            self._now_ns = target_ns
+        self._day.advance(now_ns)
         self._recorder.commit(self._now_ns)
+
+    @property
+    def market_events_dropped(self) -> int:
+        """How many market events nobody took in time."""
+        return self._day.market_events_dropped
 
     def take_market_events(self) -> list[MarketEvent]:
         """What the market said since the last call, in order."""
-        events = list(self._market_events)
-        self._market_events.clear()
+        events = list(self._day.market_events)
+        self._day.market_events.clear()
         return events
 
     def take_order_events(self) -> list[OrderEvent]:
@@ -300,86 +304,15 @@ class Exchange:
     def _begin(self) -> None:
         if self._journal is not None:
             restored = restore(self._journal, self.settings, index=self._index, books=self._books)
-            self._now_ns = restored.now_ns
+            self._day.now_ns = restored.now_ns
             self._recorder.event_sequence = restored.event_sequence
             self._valuation.last_equity = restored.last_equity
             self._valuation.last_maintenance_margin = restored.last_maintenance_margin
-        self.market.begin(self._now_ns)
-        session = self.market.session_closing_after(self._now_ns)
-        if session is not None and session.open_ns <= self._now_ns:
-            self._floor.open(session.open_ns)
-            self._floor.know_quotes(filter(None, map(self.market.latest_quote, self._assets)))
-            self._schedule.plan(session.close_ns, Action.CLOSE)
-        elif session is not None:
-            self._schedule.plan(session.open_ns, Action.OPEN)
-        for order in self._index.open():
-            self._desk.resume(order, self._now_ns)
-            if self._floor.is_open and order.status == "accepted":
-                self._desk.release(order, self._now_ns)
+        self._day.begin()
 
-    def _play(self, event: MarketEvent) -> None:
-        kind = type(event)
-        if kind is not SimBar:  # a bar is stamped with its beginning: it tells of time that has been played
-            if event.ts_ns >= self._schedule.next_due_ns:
-                self._run_planned(event.ts_ns)
-            self._now_ns = Nanos(event.ts_ns)
-            if isinstance(event, SimQuote):
-                self._floor.on_quote(event)
-            elif isinstance(event, SimTrade):
-                self._floor.on_trade(event)
-        if len(self._market_events) >= MARKET_EVENTS_MAX:
-            self._market_events.popleft()
-            self.market_events_dropped += 1
-        self._market_events.append(event)
-
-    def _run_planned(self, until_ns: int) -> None:
-        while (due := self._schedule.pop_due(until_ns)) is not None:
-            due_ns, action, order_id = due
-            self._now_ns = max(self._now_ns, due_ns)
-            self._act(action, order_id)
-
-    def _act(self, action: Action, order_id: str) -> None:
-        now_ns = self._now_ns
-        match action:
-            case Action.OPEN:
-                self._ring_open()
-            case Action.CLOSE:
-                self._ring_close()
-            case Action.ACKNOWLEDGE:
-                self._desk.acknowledge(self._index.known(order_id), now_ns)
-            case Action.MATCH:
-                self._floor.admit(self._index.known(order_id), now_ns)
-            case Action.CANCEL:
-                self._desk.complete_cancel(self._index.known(order_id), now_ns)
-            case Action.REPLACE:
-                self._desk.complete_replacement(self._index.known(order_id), now_ns)
-
-    def _ring_open(self) -> None:
-        session = self.market.session_closing_after(self._now_ns)
-        assert session is not None, "expected the session whose opening was planned"
-        self._books.start_day()
-        self._floor.open(session.open_ns)
-        self._schedule.plan(session.close_ns, Action.CLOSE)
-        for order in self._index.open():
-            if order.is_resting:
-                order.is_resting = False  # a new book: what the open made marketable fills at the touch
-                self._recorder.changed(order)
-            if order.status == "accepted":
-                self._desk.release(order, self._now_ns)
-
-    def _ring_close(self) -> None:
-        self._floor.close()
-        for order in self._index.open():
-            if order.expires_at_ns is not None and order.expires_at_ns <= self._now_ns:
-                end = self._desk.expire if order.time_in_force == "day" else self._desk.cancel_now
-                end(order, self._now_ns)
-        held = self._valuation.margins(self._now_ns)
-        self._valuation.last_equity = held.equity
-        self._valuation.last_maintenance_margin = held.maintenance
-        self._recorder.fact(DayRecord(closed_ns=self._now_ns, equity=held.equity, maintenance_margin=held.maintenance))
-        following = self.market.session_closing_after(self._now_ns)
-        if following is not None:
-            self._schedule.plan(following.open_ns, Action.OPEN)
+    @property
+    def _now_ns(self) -> Nanos:
+        return self._day.now_ns
 
     def _held(self, symbol_or_asset_id: str) -> Position:
         position = self._books.position(self._symbol(symbol_or_asset_id))
