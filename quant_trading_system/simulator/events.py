@@ -146,6 +146,7 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None = None  # of this execution
     qty: Decimal | None = None  # of this execution
     position_qty: Decimal | None = None  # signed, after it
+    previous_execution_id: str | None = None  # of trade_bust and trade_correct: the execution that they take back
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):

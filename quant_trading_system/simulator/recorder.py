@@ -51,6 +51,7 @@ class Recorder:
         execution_id: str | None = None,
         execution: Execution | None = None,
         position_qty: Decimal | None = None,
+        previous_execution_id: str | None = None,
     ) -> None:
         """Queue one message for `trade_updates`; the order is copied as it is now."""
         self.event_sequence += 1
@@ -67,6 +68,7 @@ class Recorder:
                 price=execution.price if execution else None,
                 qty=execution.qty if execution else None,
                 position_qty=position_qty,
+                previous_execution_id=previous_execution_id,
             )
         )
         self.changed(order)

@@ -18,6 +18,7 @@ LATENCY_MS_DEFAULT = 2_000
 LATENCY_MS_MAX = 60_000
 FOR_SECONDS_MAX = 7 * 86_400
 COUNT_MAX = 1_000_000_000
+REPLAYS_MAX = 3
 
 TRADE_UPDATES = "stream:trade_updates"
 MARKET_DATA = "stream:market_data"
@@ -47,6 +48,21 @@ class Kind(StrEnum):
     MUTE_STREAM = "mute_stream"
     DISCONNECT_STREAM = "disconnect_stream"
     REFUSE_CONNECT = "refuse_connect"
+    DELAY_FRAME = "delay_frame"
+    REPLAY_FILLS = "replay_fills"
+    MUTE_LEGS = "mute_legs"
+    STARVE_STREAM = "starve_stream"
+    CLOSE_STREAM = "close_stream"
+    STREAM_ERROR = "stream_error"
+    SILENT_LOGIN = "silent_login"
+    REFUSE_OLD_LOGIN = "refuse_old_login"
+    UNKNOWN_EVENT = "unknown_event"
+    UNKNOWN_KEYS = "unknown_keys"
+    NULL_EXECUTION_ID = "null_execution_id"
+    NO_TIMESTAMP = "no_timestamp"
+    BURST = "burst"
+    CORRECT_TRADE = "correct_trade"
+    CANCEL_TRADE = "cancel_trade"
 
 
 DESCRIPTIONS: Mapping[Kind, str] = {
@@ -73,6 +89,22 @@ DESCRIPTIONS: Mapping[Kind, str] = {
     Kind.MUTE_STREAM: "the stream stays open, answers pings and sends nothing",
     Kind.DISCONNECT_STREAM: "the stream's connection is cut",
     Kind.REFUSE_CONNECT: "the stream's handshake is refused with 429",
+    Kind.DELAY_FRAME: "a stream frame is sent latency_ms later, behind what came after it",
+    Kind.REPLAY_FILLS: "trade_updates: behind an order's last event its new and its fills come again, times (1 to 3)",
+    Kind.MUTE_LEGS: "trade_updates: the events of child legs are lost",
+    Kind.STARVE_STREAM: "a connection gets nothing more once it is after_seconds old; a new one is well",
+    Kind.CLOSE_STREAM: "the stream's connection is closed in order, with code (1000)",
+    Kind.STREAM_ERROR: "market data: error code at login (402, 404, 406, 409, 411), subscribe (400, 405, 410, 413) or "
+    "frame (407, 500); trade_updates: its error frame, and the end",
+    Kind.SILENT_LOGIN: "a stream's login is never answered",
+    Kind.REFUSE_OLD_LOGIN: "trade_updates: the old form of the login is refused",
+    Kind.UNKNOWN_EVENT: "trade_updates: behind a frame comes the same order with an event name that nobody knows",
+    Kind.UNKNOWN_KEYS: "trade_updates: a frame and its order carry keys that nobody knows",
+    Kind.NULL_EXECUTION_ID: "trade_updates: execution_id is null",
+    Kind.NO_TIMESTAMP: "trade_updates: the timestamp is missing",
+    Kind.BURST: "frames are held for latency_ms and then sent together, one event a frame",
+    Kind.CORRECT_TRADE: "market data: a correction follows the trade",
+    Kind.CANCEL_TRADE: "market data: a cancel follows the trade",
 }
 FIELDS: Mapping[str, str] = {
     "kind": "one of kinds",
@@ -81,7 +113,11 @@ FIELDS: Mapping[str, str] = {
     "probability": "0 to 1, drawn from the seed at every occasion",
     "count": "how often at most; default 1 with at, else without bound",
     "for_seconds": "real seconds that the rule lasts after it first fires",
-    "latency_ms": f"latency only: 1 to {LATENCY_MS_MAX}",
+    "latency_ms": f"latency, delay_frame, burst: 1 to {LATENCY_MS_MAX}",
+    "event": "stream frames: glob over the event's name, or over the channel of market data; default all",
+    "after_seconds": "starve_stream, disconnect_stream, close_stream: real age of a connection, 0 to a week",
+    "code": "close_stream: the close code; stream_error: the error's code",
+    "times": "replay_fills: how often, 1 to 3",
 }
 
 REST_KINDS = frozenset(
@@ -103,7 +139,26 @@ REST_KINDS = frozenset(
         Kind.ACCEPT_THEN_504,
     }
 )
-FRAME_KINDS = frozenset({Kind.DROP_FRAME, Kind.DUPLICATE_FRAME, Kind.REPLAY_FRAMES, Kind.REORDER})
+FRAME_KINDS = frozenset({Kind.DROP_FRAME, Kind.DUPLICATE_FRAME, Kind.REPLAY_FRAMES, Kind.REORDER, Kind.DELAY_FRAME})
+TRADE_FRAME_KINDS = FRAME_KINDS | {
+    Kind.REPLAY_FILLS,
+    Kind.MUTE_LEGS,
+    Kind.UNKNOWN_EVENT,
+    Kind.UNKNOWN_KEYS,
+    Kind.NULL_EXECUTION_ID,
+    Kind.NO_TIMESTAMP,
+    Kind.BURST,
+}
+AGED_KINDS = frozenset({Kind.STARVE_STREAM, Kind.DISCONNECT_STREAM, Kind.CLOSE_STREAM})
+LATENCY_KINDS = frozenset({Kind.LATENCY, Kind.DELAY_FRAME, Kind.BURST})
+CODE_KINDS = frozenset({Kind.CLOSE_STREAM, Kind.STREAM_ERROR})
+KINDS_OF_FIELD: Mapping[str, Collection[Kind]] = {
+    "latency_ms": LATENCY_KINDS,
+    "after_seconds": AGED_KINDS,
+    "code": CODE_KINDS,
+    "times": frozenset({Kind.REPLAY_FILLS}),
+    "event": TRADE_FRAME_KINDS,
+}
 
 
 class FaultPlanError(Exception):
@@ -121,12 +176,19 @@ class FaultRule:
     count: int | None = None
     for_seconds: float | None = None
     latency_ms: int = LATENCY_MS_DEFAULT
+    event: str | None = None
+    after_seconds: float | None = None
+    code: int | None = None
+    times: int = 1
 
     @property
     def count_max(self) -> int:
         if self.count is not None:
             return self.count
         return 1 if self.at is not None else COUNT_MAX
+
+    def concerns(self, event: str) -> bool:
+        return self.event is None or fnmatchcase(event, self.event)
 
     @property
     def is_unconditional(self) -> bool:
@@ -138,8 +200,13 @@ class FaultRule:
         for name in ("at", "probability", "count", "for_seconds"):
             if getattr(self, name) is not None:
                 values[name] = getattr(self, name)
-        if self.kind is Kind.LATENCY:
+        for name in ("event", "after_seconds", "code"):
+            if getattr(self, name) is not None:
+                values[name] = getattr(self, name)
+        if self.kind in LATENCY_KINDS:
             values["latency_ms"] = self.latency_ms
+        if self.kind is Kind.REPLAY_FILLS:
+            values["times"] = self.times
         return values
 
 
@@ -204,17 +271,34 @@ class FaultPlan:
                 return armed.rule
         return None
 
-    def fire_all(self, where: str, kinds: Collection[Kind]) -> dict[Kind, Firing]:
+    def fire_all(self, where: str, kinds: Collection[Kind], *, event: str = "") -> dict[Kind, Firing]:
         """Count one occasion for every rule of these kinds here; answer what fires, by kind.
 
-        All rules see the same occasions: a request that one fault ends counts for the others too.
+        All rules see the same occasions: a request that one fault ends counts for the others too. `event` is the name
+        of a frame's event: rules for other events do not count it.
         """
         fired: dict[Kind, Firing] = {}
         for armed in self._armed:
             rule = armed.rule
-            if rule.kind in kinds and _is_at(rule, where) and self._fires_now(armed):
+            if rule.kind in kinds and _is_at(rule, where) and rule.concerns(event) and self._fires_now(armed):
                 fired.setdefault(rule.kind, Firing(rule, armed.kept))
         return fired
+
+    def fires_at_age(self, kind: Kind, where: str, age_s: float) -> FaultRule | None:
+        """Count a connection that has come to the age of a rule; the caller asks once for each and rule."""
+        for armed in self._matching(kind, where):
+            after_s = armed.rule.after_seconds
+            if after_s is not None and age_s >= after_s and self._fires_now(armed):
+                return armed.rule
+        return None
+
+    def fires_with_code(self, kind: Kind, where: str, codes: Collection[int]) -> int | None:
+        """Count an occasion for the rules with one of these codes; answer the code of the one that fires."""
+        for armed in self._matching(kind, where):
+            code = armed.rule.code
+            if code is not None and code in codes and self._fires_now(armed):
+                return code
+        return None
 
     def has(self, kind: Kind) -> bool:
         """Whether a rule of this kind waits for its occasion or is in force."""
@@ -236,6 +320,8 @@ class FaultPlan:
     def cuts_stream(self, where: str, *, at_frame: bool) -> bool:
         """Whether a stream is to be cut now; an unconditional rule does not wait for a frame."""
         for armed in self._matching(Kind.DISCONNECT_STREAM, where):
+            if armed.rule.after_seconds is not None:
+                continue  # asked for each connection, by its age
             if (at_frame or armed.rule.is_unconditional) and self._fires_now(armed):
                 return True
         return False
@@ -311,8 +397,12 @@ def _parse_rule(item: object, place: str) -> FaultRule:
         raise FaultPlanError(f"{place}.where: expected a glob like 'POST /v2/orders', found {where!r}")
     if "at" in item and "probability" in item:
         raise FaultPlanError(f"{place}.probability: excludes at; give one of them")
-    if "latency_ms" in item and kind is not Kind.LATENCY:
-        raise FaultPlanError(f"{place}.latency_ms: belongs to kind latency alone")
+    for name, kinds in KINDS_OF_FIELD.items():
+        if name in item and kind not in kinds:
+            raise FaultPlanError(f"{place}.{name}: belongs to {', '.join(sorted(kinds))} alone")
+    event = item.get("event")
+    if event is not None and not isinstance(event, str):
+        raise FaultPlanError(f"{place}.event: expected a glob like 'fill', found {event!r}")
     return FaultRule(
         kind=kind,
         where=where,
@@ -321,6 +411,10 @@ def _parse_rule(item: object, place: str) -> FaultRule:
         count=_whole(item, "count", place, 1, COUNT_MAX),
         for_seconds=_number(item, "for_seconds", place, 0.0, FOR_SECONDS_MAX),
         latency_ms=_whole(item, "latency_ms", place, 1, LATENCY_MS_MAX) or LATENCY_MS_DEFAULT,
+        event=event,
+        after_seconds=_number(item, "after_seconds", place, 0.0, FOR_SECONDS_MAX),
+        code=_whole(item, "code", place, 400, 4_999),
+        times=_whole(item, "times", place, 1, REPLAYS_MAX) or 1,
     )
 
 
