@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from typing import Literal
 
 from quant_trading_system.core.types import Nanos
-from quant_trading_system.simulator.instants import new_york_ns
+from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 
 FIRST_YEAR = 1998
 LAST_YEAR = 2030
@@ -32,6 +33,10 @@ _UNPLANNED_CLOSURES = frozenset(
 )
 _UNPLANNED_HALF_DAYS = frozenset({date(1999, 12, 31), date(2003, 12, 26)})
 _LATE_OPENS = {date(2001, 9, 17): (9, 33), date(2002, 9, 11): (12, 0)}
+
+Phase = Literal["closed", "pre", "regular", "post"]
+PRE_MARKET_HOUR = 4  # New York, on every session day
+POST_MARKET_HOUR, POST_MARKET_HOUR_OF_HALF_DAY = 20, 17
 
 _MONDAY, _THURSDAY, _FRIDAY, _SATURDAY = 0, 3, 4, 5
 _ONE_DAY = timedelta(days=1)
@@ -52,7 +57,12 @@ class Session:
     @property
     def pre_market_ns(self) -> Nanos:
         """04:00 New York time, when the early session begins."""
-        return new_york_ns(self.day, 4)
+        return new_york_ns(self.day, PRE_MARKET_HOUR)
+
+    @property
+    def post_market_end_ns(self) -> Nanos:
+        """When the late session ends: 20:00 New York time, on half-days 17:00."""
+        return new_york_ns(self.day, POST_MARKET_HOUR_OF_HALF_DAY if self.is_half_day else POST_MARKET_HOUR)
 
     def contains(self, stamp_ns: int) -> bool:
         return self.open_ns <= stamp_ns < self.close_ns
@@ -69,6 +79,27 @@ def session_at(stamp_ns: int) -> Session | None:
     """The session whose regular hours an instant lies in."""
     session = session_closing_after(stamp_ns)
     return session if session is not None and session.contains(stamp_ns) else None
+
+
+def phase_at(stamp_ns: int) -> Phase:
+    """Which part of the trading day an instant lies in; the overnight session counts as closed."""
+    session = session_on(new_york_date(stamp_ns))
+    if session is None or not session.pre_market_ns <= stamp_ns < session.post_market_end_ns:
+        return "closed"
+    if stamp_ns < session.open_ns:
+        return "pre"
+    return "regular" if stamp_ns < session.close_ns else "post"
+
+
+def phase_end_after(stamp_ns: int) -> Nanos | None:
+    """When the phase of an instant ends; None behind the last known session."""
+    session = session_on(new_york_date(stamp_ns))
+    if session is not None:
+        for end_ns in (session.pre_market_ns, session.open_ns, session.close_ns, session.post_market_end_ns):
+            if stamp_ns < end_ns:
+                return end_ns
+    following = session_opening_after(stamp_ns)
+    return following.pre_market_ns if following is not None else None
 
 
 def session_closing_after(stamp_ns: int) -> Session | None:

@@ -16,7 +16,10 @@ REGULAR_TRADE = ("@",)
 
 
 class SimTrade(msgspec.Struct, frozen=True, gc=False):
-    """One print. Price in USD, size in shares; `trade_id` counts the prints of a symbol within its day."""
+    """One print. Price in USD, size in shares; `trade_id` is unique within a symbol's day.
+
+    `update` is set in history alone: what a print became after it was reported (canceled, incorrect, corrected).
+    """
 
     symbol: str
     price: float
@@ -26,6 +29,7 @@ class SimTrade(msgspec.Struct, frozen=True, gc=False):
     trade_id: int
     conditions: tuple[str, ...] = REGULAR_TRADE
     taker_side: str = ""  # crypto alone: B or S
+    update: str = ""
 
 
 class SimQuote(msgspec.Struct, frozen=True, gc=False):

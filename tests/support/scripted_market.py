@@ -7,8 +7,9 @@ from datetime import date
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.calendar import Session, session_closing_after
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
-from quant_trading_system.simulator.market.source import BarSpan
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
+from quant_trading_system.simulator.market.source import BarSpan, DayAuctions
 
 
 class ScriptedMarket:
@@ -21,11 +22,21 @@ class ScriptedMarket:
         self._waiting: list[MarketEvent] = []
         self._trades: dict[str, list[SimTrade]] = {symbol: [] for symbol in symbols}
         self._quotes: dict[str, list[SimQuote]] = {symbol: [] for symbol in symbols}
+        self._auctions: dict[str, list[DayAuctions]] = {}
+        self._actions: list[CorporateAction] = []
+        self.crypto_is_watched = False
+        self.extended_is_watched = True
 
     def say(self, *events: MarketEvent) -> None:
         """Add events; they are played when time reaches them."""
         self._waiting.extend(events)
         self._waiting.sort(key=lambda event: event.ts_ns)
+
+    def hold_auction(self, symbol: str, auctions: DayAuctions) -> None:
+        self._auctions.setdefault(symbol, []).append(auctions)
+
+    def announce(self, *actions: CorporateAction) -> None:
+        self._actions.extend(actions)
 
     @property
     def symbols(self) -> Sequence[str]:
@@ -81,3 +92,30 @@ class ScriptedMarket:
     def last_close(self, symbol: str, before: date) -> float | None:
         del symbol, before
         return self._last_close
+
+    def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
+        return [held for held in self._auctions.get(symbol, ()) if first <= held.day <= last]
+
+    def orderbook(self, symbol: str) -> SimOrderbook | None:
+        """The latest quote is all there is of a pair's book."""
+        quote = self.latest_quote(symbol) if "/" in symbol else None
+        if quote is None:
+            return None
+        bids, asks = ((quote.bid_price, quote.bid_size),), ((quote.ask_price, quote.ask_size),)
+        return SimOrderbook(symbol, bids, asks, True, quote.ts_ns)
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> Sequence[CorporateAction]:
+        return [
+            action
+            for action in self._actions
+            if symbols is None or action.symbol in symbols
+            if first_day <= action.ex_date <= last_day or first_day <= action.process_date <= last_day
+        ]
+
+    def set_crypto_audience(self, is_watched: bool) -> None:
+        self.crypto_is_watched = is_watched
+
+    def set_extended_audience(self, is_watched: bool) -> None:
+        self.extended_is_watched = is_watched

@@ -9,12 +9,13 @@ from quant_trading_system.core.types import NANOS_PER_MINUTE, Nanos
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.assets import DEFAULT_SYMBOLS
 from quant_trading_system.simulator.calendar import Session
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.generated_days import DayModel
 from quant_trading_system.simulator.market.generated_minutes import bar_at, events_at, whole_day_bar
 from quant_trading_system.simulator.market.minute_bars import bars_of_trades, daily_bar
-from quant_trading_system.simulator.market.source import DAY, BarSpan
+from quant_trading_system.simulator.market.source import DAY, BarSpan, DayAuctions
 
 HISTORY_SESSIONS = 300  # before the world's first day: what a year's warm-up reads
 FULL_ACTIVITY_SYMBOLS_MAX = 25  # more symbols print and quote less each: about 40 messages a venue second in all
@@ -125,6 +126,23 @@ class GeneratedMarket:
         if symbol not in self.symbols or not found:
             return None
         return float(self._model.day(symbol, found[0]).close[-1])
+
+    def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
+        return []
+
+    def orderbook(self, symbol: str) -> SimOrderbook | None:
+        return None
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> Sequence[CorporateAction]:
+        return []
+
+    def set_crypto_audience(self, is_watched: bool) -> None:
+        """There is no crypto here."""
+
+    def set_extended_audience(self, is_watched: bool) -> None:
+        """Nothing is traded outside regular hours."""
 
     # --- playing --------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from quant_trading_system.core.types import Nanos
 from quant_trading_system.datafiles import DataDirectory, DataFileError
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.calendar import Session
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.minute_bars import MinuteBarBuilder, daily_bar
 from quant_trading_system.simulator.market.recorded_history import RecordedHistory, read_day_quotes, read_day_trades
@@ -25,6 +26,7 @@ from quant_trading_system.simulator.market.source import (
     QUIET_AFTER_CLOSE_NS,
     QUIET_BEFORE_OPEN_NS,
     BarSpan,
+    DayAuctions,
 )
 
 _stamp = attrgetter("ts_ns")
@@ -49,6 +51,7 @@ class RecordedMarket:
         self._stream: Iterator[SimTrade | SimQuote] = iter(())
         self._next: SimTrade | SimQuote | None = None
         self._loud_from_ns = self._loud_until_ns = 0
+        self._plays_extended = False
         self._bars = MinuteBarBuilder()
         self._trades: dict[str, SimTrade] = {}
         self._quotes: dict[str, SimQuote] = {}
@@ -125,6 +128,23 @@ class RecordedMarket:
 
     def last_close(self, symbol: str, before: date) -> float | None:
         return self._history.last_close(symbol, before)
+
+    def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
+        return []
+
+    def orderbook(self, symbol: str) -> SimOrderbook | None:
+        return None
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> Sequence[CorporateAction]:
+        return []
+
+    def set_crypto_audience(self, is_watched: bool) -> None:
+        """There is no crypto in recorded files."""
+
+    def set_extended_audience(self, is_watched: bool) -> None:
+        self._plays_extended = is_watched
 
     def _forming_day(self, symbol: str, today: date) -> list[SimBar]:
         session = calendar.session_on(today)

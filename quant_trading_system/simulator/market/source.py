@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.calendar import Session
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
 
 DAY: Literal["day"] = "day"
 MINUTE: Literal["minute"] = "minute"
@@ -20,6 +21,14 @@ QUIET_AFTER_CLOSE_NS = 30_000_000_000
 """Events are streamed until this long after the close."""
 
 
+class DayAuctions(NamedTuple):
+    """The auction prints of one symbol and session: each trade carries its one condition (O, Q, 6, M)."""
+
+    day: date
+    opening: tuple[SimTrade, ...]
+    closing: tuple[SimTrade, ...]
+
+
 class MarketSource(Protocol):
     """A market that is played once, forward.
 
@@ -28,7 +37,7 @@ class MarketSource(Protocol):
 
     @property
     def symbols(self) -> Sequence[str]:
-        """All symbols, sorted."""
+        """All symbols, sorted: equities, and crypto as pairs ("BTC/USD")."""
 
     @property
     def is_synthetic(self) -> bool:
@@ -46,7 +55,23 @@ class MarketSource(Protocol):
         """Stand at a moment: what lies before is history, its latest prices are known. Called once, first."""
 
     def events_until(self, now_ns: Nanos) -> Iterator[MarketEvent]:
-        """Play up to and including a moment. The caller may stop early and call again; nothing is lost."""
+        """Play up to and including a moment. The caller may stop early and call again; nothing is lost.
+
+        Events come in the order in which the market says them. Most are stamped with that moment; a bar is stamped
+        with its beginning, and a trade that was reported late (condition Z) with the time at which it was made.
+        """
+
+    def set_crypto_audience(self, is_watched: bool) -> None:
+        """Whether crypto is played: True while a crypto order is open or a crypto stream is listened to.
+
+        Prices do not depend on it: what is not played is still answered as history and as latest values.
+        """
+
+    def set_extended_audience(self, is_watched: bool) -> None:
+        """Whether trades and quotes before the open and after the close are played; True until told otherwise.
+
+        False while the clock skips these hours and no order waits for them: nothing but the latest prices changes.
+        """
 
     def session_closing_after(self, stamp_ns: int) -> Session | None:
         """The running session or the next one that this market plays, None after its last."""
@@ -68,4 +93,18 @@ class MarketSource(Protocol):
         """The last complete minute bar."""
 
     def last_close(self, symbol: str, before: date) -> float | None:
-        """The close in USD of the last session before a date."""
+        """The close in USD of the last session before a date, as it was then; of a pair, of its last day."""
+
+    def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
+        """Opening and closing auctions of the sessions of an inclusive range, as far as they have happened."""
+
+    def orderbook(self, symbol: str) -> SimOrderbook | None:
+        """The whole book of a crypto pair as it stands now; None for everything else."""
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> Sequence[CorporateAction]:
+        """Actions whose ex-date or process date lies in an inclusive range, by ex-date; None for all symbols.
+
+        Announced ones are told before they happen, never before they are declared.
+        """
