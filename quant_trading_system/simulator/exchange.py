@@ -6,6 +6,7 @@ Everything that changes is in the journal before the call that changed it return
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -72,6 +73,7 @@ class Exchange:
         self._books = Books(settings.cash)
         self._schedule = Schedule()
         self._recorder = Recorder(journal)
+        self.restored_events: Sequence[OrderEvent] = ()  # the last that the journal tells of, oldest first
         self._desk = OrderDesk(
             settings=settings,
             chance=chance,
@@ -306,6 +308,7 @@ class Exchange:
             restored = restore(self._journal, self.settings, index=self._index, books=self._books)
             self._day.now_ns = restored.now_ns
             self._recorder.event_sequence = restored.event_sequence
+            self.restored_events = tuple(restored.events)
             self._valuation.last_equity = restored.last_equity
             self._valuation.last_maintenance_margin = restored.last_maintenance_margin
         self._day.begin()

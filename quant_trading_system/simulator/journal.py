@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from quant_trading_system.simulator.events import Execution
+from quant_trading_system.simulator.events import Execution, OrderEvent
 from quant_trading_system.simulator.orders import SimOrder
 
 LINE_BYTES_MAX = 64 * 1_024 * 1_024  # one batch; ten thousand orders cancelled at once are 10 MB
@@ -42,6 +42,12 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     order: SimOrder
 
 
+class EventRecord(msgspec.Struct, frozen=True, kw_only=True, tag="event"):
+    """What was told of an order; the copy of the order in it is how the order stands from then on."""
+
+    event: OrderEvent
+
+
 class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True, tag="execution"):
     execution: Execution
 
@@ -61,7 +67,7 @@ class MarkRecord(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
     event_sequence: int
 
 
-Record = WorldRecord | OrderRecord | ExecutionRecord | DayRecord | MarkRecord
+Record = WorldRecord | OrderRecord | EventRecord | ExecutionRecord | DayRecord | MarkRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Record]).decode

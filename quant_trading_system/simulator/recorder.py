@@ -9,6 +9,7 @@ from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator.events import Execution, OrderEvent
 from quant_trading_system.simulator.journal import (
     DayRecord,
+    EventRecord,
     ExecutionRecord,
     Journal,
     MarkRecord,
@@ -28,7 +29,8 @@ class Recorder:
         self._journal = journal
         self._events: deque[OrderEvent] = deque()
         self._facts: list[Record] = []
-        self._changed: dict[str, SimOrder] = {}
+        self._told: list[EventRecord] = []
+        self._changed: dict[str, SimOrder] = {}  # since something was last told of them
         self._marked_ns = 0
         self.event_sequence = 0
         self.events_dropped = 0
@@ -58,20 +60,21 @@ class Recorder:
         if len(self._events) >= ORDER_EVENTS_MAX:
             self._events.popleft()
             self.events_dropped += 1
-        self._events.append(
-            OrderEvent(
-                sequence=self.event_sequence,
-                event=event,
-                timestamp_ns=now_ns,
-                order=order.snapshot(),
-                execution_id=execution.execution_id if execution else execution_id,
-                price=execution.price if execution else None,
-                qty=execution.qty if execution else None,
-                position_qty=position_qty,
-                previous_execution_id=previous_execution_id,
-            )
+        told = OrderEvent(
+            sequence=self.event_sequence,
+            event=event,
+            timestamp_ns=now_ns,
+            order=order.snapshot(),
+            execution_id=execution.execution_id if execution else execution_id,
+            price=execution.price if execution else None,
+            qty=execution.qty if execution else None,
+            position_qty=position_qty,
+            previous_execution_id=previous_execution_id,
         )
-        self.changed(order)
+        self._events.append(told)
+        if self._journal is not None:
+            self._told.append(EventRecord(event=told))
+            self._changed.pop(order.id, None)
 
     def take_events(self) -> list[OrderEvent]:
         events = list(self._events)
@@ -82,11 +85,13 @@ class Recorder:
         """Write everything since the last commit as one batch; without changes, venue time now and then."""
         if self._journal is None:
             return
-        if not (self._facts or self._changed) and now_ns - self._marked_ns < MARK_INTERVAL_NS:
+        if not (self._facts or self._told or self._changed) and now_ns - self._marked_ns < MARK_INTERVAL_NS:
             return
-        batch: list[Record] = [*self._facts, *(OrderRecord(order=order) for order in self._changed.values())]
+        batch: list[Record] = [*self._facts, *self._told]
+        batch.extend(OrderRecord(order=order) for order in self._changed.values())
         batch.append(MarkRecord(now_ns=now_ns, event_sequence=self.event_sequence))
         self._journal.append(batch)
         self._facts.clear()
+        self._told.clear()
         self._changed.clear()
         self._marked_ns = now_ns

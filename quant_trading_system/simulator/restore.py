@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import assert_never
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import calendar
+from quant_trading_system.simulator.events import OrderEvent
 from quant_trading_system.simulator.journal import (
     DayRecord,
+    EventRecord,
     ExecutionRecord,
     Journal,
     JournalError,
@@ -23,6 +26,8 @@ from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.settings import ExchangeSettings
 
+EVENTS_KEPT_MAX = 10_000  # the last ones; 15 MB of orders as they stood
+
 
 @dataclass(slots=True)
 class Restored:
@@ -32,6 +37,7 @@ class Restored:
     last_equity: Decimal
     last_maintenance_margin: Decimal = ZERO
     event_sequence: int = 0
+    events: deque[OrderEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT_MAX))
 
 
 def restore(journal: Journal, settings: ExchangeSettings, *, index: OrderIndex, books: Books) -> Restored:
@@ -53,6 +59,9 @@ def restore(journal: Journal, settings: ExchangeSettings, *, index: OrderIndex, 
         match record:
             case OrderRecord():
                 index.put(record.order)
+            case EventRecord():
+                index.put(record.event.order.snapshot())
+                restored.events.append(record.event)
             case ExecutionRecord():
                 books.book(record.execution)
             case DayRecord():

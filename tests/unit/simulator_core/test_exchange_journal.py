@@ -150,3 +150,27 @@ def test_a_session_that_ended_unwritten_is_ended_again(path):
     assert again.exchange.order(order.id).status == "new"
     again.until(CLOSE_NS)
     assert again.exchange.order(order.id).status == "expired"
+
+
+def test_every_order_event_is_known_after_a_kill_word_for_word(path):
+    floor = Floor(journal=Journal(path))
+    floor.submit(buy())
+    order = floor.submit(buy("MSFT", type="limit", limit_price="90"))
+    floor.wait()
+    floor.exchange.replace(order.id, OrderChange(limit_price=D(91)))
+    floor.wait()
+    floor.exchange.cancel_all()
+    floor.wait()
+    assert [event.event for event in floor.events][-3:] == ["replaced", "new", "canceled"]
+    again = killed(floor, path)
+    assert list(again.exchange.restored_events) == floor.events
+
+
+def test_an_event_of_the_past_keeps_the_order_as_it_was_then(path):
+    floor = Floor(journal=Journal(path))
+    order = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    again = killed(floor, path)
+    again.exchange.cancel(order.id)
+    again.wait()
+    assert [event.order.status for event in again.exchange.restored_events] == ["pending_new", "new"]
