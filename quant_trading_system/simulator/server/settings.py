@@ -14,6 +14,13 @@ SPEED_DEFAULT = 60.0
 SPEED_MAX = 100_000.0
 
 
+class TradeFrames(StrEnum):
+    """How trade_updates frames leave: paper hosts send JSON in binary frames, live ones in text (reference 7.1)."""
+
+    BINARY = "binary"
+    TEXT = "text"
+
+
 class Profile(StrEnum):
     """Whose answers are given: today's, those before day-trade fields were removed on 2026-07-06, or those of 2021."""
 
@@ -32,7 +39,9 @@ class ServerSettings:
 
     credentials: Credentials = field(default_factory=lambda: Credentials(key_id="PKSIM", secret_key="sim"))  # noqa: S106
     requests_per_minute: int = REQUESTS_PER_MINUTE_DEFAULT
+    has_rate_limit_headers: bool = True  # both were seen (reference 1.4)
     profile: Profile = Profile.CURRENT
+    trade_frames: TradeFrames = TradeFrames.BINARY
     stream_symbols_max: int = 0
     stream_limits: Limits = DEFAULT_LIMITS
     login_seconds_max: float = LOGIN_SECONDS_MAX
