@@ -11,7 +11,9 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.server.testing import RunningExchange, running_exchange
+from tests.contract.openapi_support import check_answer
 
 ANSWER_SECONDS_MAX = 5.0
 
@@ -20,9 +22,27 @@ Json = Any
 
 @asynccontextmanager
 async def client_of(exchange: RunningExchange) -> AsyncIterator[aiohttp.ClientSession]:
-    """A session with the exchange's keys."""
-    async with aiohttp.ClientSession(exchange.url, headers=exchange.headers) as session:
+    """A session with the exchange's keys, whose every answer is judged by Alpaca's schemas."""
+    judges = [judging(exchange)]
+    async with aiohttp.ClientSession(exchange.url, headers=exchange.headers, trace_configs=judges) as session:
         yield session
+
+
+def judging(exchange: RunningExchange) -> aiohttp.TraceConfig:
+    """Judge whole answers as they are read: today's, of a healthy exchange. Faults and old profiles deviate."""
+    trace = aiohttp.TraceConfig()
+
+    async def keep_status(_session: object, context: Any, ended: aiohttp.TraceRequestEndParams) -> None:
+        context.status = ended.response.status
+
+    async def judge(_session: object, context: Any, read: aiohttp.TraceResponseChunkReceivedParams) -> None:
+        is_healthy = exchange.venue.plan.is_empty and exchange.venue.settings.profile is Profile.CURRENT
+        if is_healthy:
+            check_answer(read.method, read.url.raw_path, context.status, read.chunk)
+
+    trace.on_request_end.append(keep_status)
+    trace.on_response_chunk_received.append(judge)
+    return trace
 
 
 @asynccontextmanager

@@ -64,7 +64,7 @@ async def test_the_budget_counts_trading_and_data_apart_and_refills_with_the_ven
 async def test_unknown_paths_and_methods_are_answered_in_json():
     async with served() as (_, session):
         assert await call(session, "GET", "/v2/nothing") == (404, {"code": 40410000, "message": "endpoint not found"})
-        assert (await call(session, "GET", "/v2/options/contracts"))[0] == 404
+        assert (await call(session, "GET", "/v2/options/contracts"))[0] == 403
         status, body = await call(session, "PUT", "/v2/orders")
         assert (status, body["code"]) == (405, 40510000)
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from quant_trading_system.simulator.server.account import add_account_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
+from quant_trading_system.simulator.server.exclusions import add_exclusions
 from quant_trading_system.simulator.server.middleware import guard
 from quant_trading_system.simulator.server.trading import add_trading_routes
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -23,6 +24,7 @@ def make_app(venue: Venue) -> web.Application:
     add_account_routes(app.router)
     add_data_routes(app.router)
     add_control_routes(app.router)
+    add_exclusions(app.router)
     app.router.add_get("/stream", venue.trade_stream.handle)
     for path in DATA_STREAM_PATHS:
         app.router.add_get(path, venue.data_stream.handle)
