@@ -264,7 +264,7 @@ async def pages_of(session: aiohttp.ClientSession, path: str, kind: str) -> list
 async def test_pages_of_any_length_hold_the_same_rows_as_one_and_nothing_of_the_future(kind):
     async with served() as (exchange, session):
         await exchange.step(180)
-        path = f"/v2/stocks/{kind}?symbols=SPY,AAPL&start=2024-06-03T09:30:00-04:00&end=2024-06-05"
+        path = f"/v2/stocks/{kind}?symbols=SPY,AAPL&timeframe=1Min&start=2024-06-03T09:30:00-04:00&end=2024-06-05"
         whole = await pages_of(session, f"{path}&limit=10000", kind)
         assert await pages_of(session, f"{path}&limit=7", kind) == whole
         backward = await pages_of(session, f"{path}&limit=7&sort=desc", kind)
@@ -313,7 +313,8 @@ async def test_latest_values_and_snapshots_come_for_many_and_for_one():
 @pytest.mark.parametrize(
     "query",
     ["", "symbols=aapl", "symbols=AAPL&limit=10001", "symbols=AAPL&timeframe=7Day", "symbols=AAPL&timeframe=60Min",
-     "symbols=AAPL&start=noon", "symbols=AAPL&page_token=!", "symbols=AAPL&sort=up", "symbols=AAPL&feed=moon"],
+     "symbols=AAPL&timeframe=1Min&start=noon", "symbols=AAPL&page_token=!", "symbols=AAPL&sort=up",
+     "symbols=AAPL&feed=moon"],
 )  # fmt: skip
 async def test_a_data_parameter_that_cannot_be_read_is_a_400_without_a_code(query):
     async with served() as (_, session):

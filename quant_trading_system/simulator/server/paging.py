@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from quant_trading_system.simulator.server.pacing import Pacer
+
 PAGE_ROWS_DEFAULT = 1_000
 PAGE_ROWS_MAX = 10_000
+STAMP_NS_END = 1 << 63
+ROWS_PER_BREATH = 64  # a generated minute has about as many
 
 
 class Stamped(Protocol):
@@ -19,6 +23,7 @@ class Stamped(Protocol):
 
 Row = TypeVar("Row", bound=Stamped)
 ReadRange = Callable[[str, int, int], Iterable[Row]]
+"""Rows of a symbol between two stamps, both inclusive, in the order that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,10 @@ class Page(Generic[Row]):
     rows: dict[str, list[Row]]
     next_place: Place | None
 
+    @property
+    def next_token(self) -> str | None:
+        return self.next_place.token() if self.next_place is not None else None
+
 
 def parse_token(token: str) -> Place:
     """Read a page token.
@@ -50,12 +59,15 @@ def parse_token(token: str) -> Place:
     """
     try:
         symbol, stamp, sent = base64.urlsafe_b64decode(token.encode()).decode().split("|")
-        return Place(symbol, int(stamp), int(sent))
+        place = Place(symbol, int(stamp), int(sent))
     except (binascii.Error, UnicodeError, ValueError):
         raise ValueError("invalid page token") from None
+    if not (0 <= place.stamp_ns < STAMP_NS_END and 0 <= place.sent_at_stamp < STAMP_NS_END):
+        raise ValueError("invalid page token")
+    return place
 
 
-def read_page(
+async def read_page(
     read: ReadRange[Row],
     symbols: Sequence[str],
     *,
@@ -64,11 +76,11 @@ def read_page(
     limit: int,
     is_descending: bool,
     place: Place | None,
+    pacer: Pacer,
 ) -> Page[Row]:
     """Collect one page, in the symbols' alphabetical order.
 
     Args:
-        read: ascending rows of a symbol between two stamps, both inclusive.
         place: where the page begins, None for the first.
     """
     found: dict[str, list[Row]] = {}
@@ -80,10 +92,7 @@ def read_page(
         first_ns, last_ns = start_ns, end_ns
         if here is not None:
             first_ns, last_ns = (start_ns, here.stamp_ns) if is_descending else (here.stamp_ns, end_ns)
-        rows: Iterable[Row] = read(symbol, first_ns, last_ns)
-        if is_descending:
-            rows = reversed(list(rows))
-        taken, has_more = _take(rows, left, here)
+        taken, has_more = await _take(iter(read(symbol, first_ns, last_ns)), left, here, pacer)
         if taken:
             found[symbol] = taken
             left -= len(taken)
@@ -92,11 +101,13 @@ def read_page(
     return Page(found, None)
 
 
-def _take(rows: Iterable[Row], limit: int, here: Place | None) -> tuple[list[Row], bool]:
+async def _take(rows: Iterator[Row], limit: int, here: Place | None, pacer: Pacer) -> tuple[list[Row], bool]:
     """At most `limit` rows behind the place, and whether there is another one."""
     taken: list[Row] = []
     to_skip = here.sent_at_stamp if here is not None else 0
-    for row in rows:
+    for number, row in enumerate(rows):
+        if not number % ROWS_PER_BREATH:
+            await pacer.breathe()
         if here is not None and to_skip and row.ts_ns == here.stamp_ns:
             to_skip -= 1
             continue

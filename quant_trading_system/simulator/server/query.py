@@ -11,6 +11,7 @@ from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.stamps import parse_instant
 
 LIST_MAX = 1_000  # symbols in one query
+WHOLE_DIGITS_MAX = 18  # what fits 64 bits; Python refuses to read numbers of thousands of digits by raising
 
 Refuse = Callable[[str], Refusal]
 
@@ -33,7 +34,7 @@ class Query:
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.text(name, default).lower()
         if value not in allowed:
-            raise self._refuse(f"invalid {name}: expected one of {', '.join(allowed)}")
+            raise self._refuse(self._say_choice(name, self.text(name), allowed))
         return value
 
     def names(self, name: str) -> list[str]:
@@ -47,8 +48,11 @@ class Query:
         text = self.text(name)
         if not text:
             return default
-        if not text.isdecimal() or not text.isascii() or int(text) < low:
-            raise self._refuse(f"invalid {name}: expected a whole number of at least {low}")
+        digits = text.removeprefix("-")
+        if not digits.isdecimal() or not text.isascii() or len(digits) > WHOLE_DIGITS_MAX:
+            raise self._refuse(self._say_whole(name, text, low))
+        if int(text) < low:
+            raise self._refuse(self._say_low(name, low))
         if int(text) > high:
             raise self._refuse(f"invalid {name}: larger than the allowed maximum of {high}")
         return int(text)
@@ -66,9 +70,9 @@ class Query:
         if not text:
             return None
         try:
-            return parse_instant(text, zone=zone)
+            return self._read_instant(text, zone)
         except ValueError:
-            raise self._refuse(f"invalid {name}: expected RFC 3339 or YYYY-MM-DD") from None
+            raise self._refuse(self._say_instant(name, text)) from None
 
     def day(self, name: str, default: date) -> date:
         """A date; of a time its date part."""
@@ -82,3 +86,20 @@ class Query:
 
     def is_date_alone(self, name: str) -> bool:
         return len(self.text(name)) == len("2013-10-07")
+
+    # --- what an interface may read and say in its own way --------------------------------------------------------
+
+    def _read_instant(self, text: str, zone: ZoneInfo | None) -> Nanos:
+        return parse_instant(text, zone=zone)
+
+    def _say_choice(self, name: str, value: str, allowed: tuple[str, ...]) -> str:
+        return f"invalid {name}: expected one of {', '.join(allowed)}"
+
+    def _say_whole(self, name: str, value: str, low: int) -> str:
+        return f"invalid {name}: expected a whole number of at least {low}"
+
+    def _say_low(self, name: str, low: int) -> str:
+        return self._say_whole(name, "", low)
+
+    def _say_instant(self, name: str, value: str) -> str:
+        return f"invalid {name}: expected RFC 3339 or YYYY-MM-DD"

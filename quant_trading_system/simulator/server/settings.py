@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from quant_trading_system.simulator.server.auth import Credentials
+from quant_trading_system.simulator.server.data_plan import DataPlan
 from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX
 from quant_trading_system.simulator.server.outbox import Limits
 
@@ -45,3 +46,4 @@ class ServerSettings:
     stream_symbols_max: int = 0
     stream_limits: Limits = DEFAULT_LIMITS
     login_seconds_max: float = LOGIN_SECONDS_MAX
+    data_plan: DataPlan = field(default_factory=DataPlan)

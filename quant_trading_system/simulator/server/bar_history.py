@@ -1,0 +1,60 @@
+"""Bars of any timeframe from a market's minutes and days. Decides how much of the market a page of them reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from zoneinfo import ZoneInfo
+
+from quant_trading_system.simulator.events import SimBar
+from quant_trading_system.simulator.market.source import DAY, MarketSource
+from quant_trading_system.simulator.server.ranges import BARS_PIECE_NS, backward, forward
+from quant_trading_system.simulator.server.timeframes import Timeframe, merge_bars, midnight_before
+
+Change = Callable[[SimBar], SimBar]
+
+
+def bars_between(
+    market: MarketSource,
+    symbol: str,
+    timeframe: Timeframe,
+    start_ns: int,
+    end_ns: int,
+    *,
+    zone: ZoneInfo,
+    is_descending: bool = False,
+    change: Change | None = None,
+) -> Iterator[SimBar]:
+    """Bars whose beginning lies in an inclusive range; lazy, so that a page costs what it holds.
+
+    Args:
+        change: what is done to each bar of the source before longer ones are made of it.
+    """
+    # The first bar of a longer timeframe begins before its first minute: read from there.
+    begin_ns = timeframe.begin_of(start_ns) if timeframe.begin_of is not None else start_ns
+
+    def read(first_ns: int, last_ns: int) -> Iterable[SimBar]:
+        source: Iterable[SimBar] = market.bars(symbol, timeframe.source, first_ns, last_ns)
+        return merge_bars(map(change, source) if change is not None else source, timeframe)
+
+    bars = _in_order(read, timeframe, begin_ns, end_ns, zone, is_descending=is_descending)
+    return (bar for bar in bars if start_ns <= bar.ts_ns <= end_ns)
+
+
+def _in_order(
+    read: Callable[[int, int], Iterable[SimBar]],
+    timeframe: Timeframe,
+    begin_ns: int,
+    end_ns: int,
+    zone: ZoneInfo,
+    *,
+    is_descending: bool,
+) -> Iterable[SimBar]:
+    if timeframe.source == DAY:  # a few hundred a year: at once
+        return reversed(list(read(begin_ns, end_ns))) if is_descending else read(begin_ns, end_ns)
+
+    def day_of(stamp_ns: int) -> int:
+        return midnight_before(stamp_ns, zone)
+
+    if is_descending:
+        return backward(read, begin_ns, end_ns, piece_ns=BARS_PIECE_NS, floor=day_of)
+    return forward(read, begin_ns, end_ns, piece_ns=BARS_PIECE_NS, floor=day_of)

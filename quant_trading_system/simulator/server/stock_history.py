@@ -1,0 +1,157 @@
+"""The history of stocks as a question sees it: under the names of its day, with the adjustments it asks for.
+
+Decides which stretches of which tickers are read, and what is done to their bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from typing import TypeVar
+
+import msgspec
+
+from quant_trading_system.simulator.corporate_actions import (
+    UNADJUSTED,
+    ActionKind,
+    AdjustmentFactors,
+    CorporateAction,
+    parse_adjustment,
+)
+from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
+from quant_trading_system.simulator.market.source import DAY, MarketSource
+from quant_trading_system.simulator.server.actions import actions_until
+from quant_trading_system.simulator.server.bar_history import Change, bars_between
+from quant_trading_system.simulator.server.data_query import DataQuery
+from quant_trading_system.simulator.server.errors import invalid_data
+from quant_trading_system.simulator.server.names import Name, names_of
+from quant_trading_system.simulator.server.ranges import backward
+from quant_trading_system.simulator.server.timeframes import Timeframe
+from quant_trading_system.simulator.server.venue import Venue
+
+PRICE_DECIMALS, PRICE_DECIMALS_BELOW_ONE = 2, 4  # recorded 2026-09: a close of 1140.525 is 114.05 after ten for one
+VWAP_DECIMALS = 6
+NO_MAPPING = "-"
+
+Row = TypeVar("Row")
+Tick = TypeVar("Tick", SimTrade, SimQuote)
+ReadTicks = Callable[[str, int, int], Iterable[Tick]]
+
+
+class StockHistory:
+    """One question's view of the market's stocks.
+
+    Args:
+        asof: the day whose names are meant; None for tickers alone.
+    """
+
+    def __init__(self, venue: Venue, *, asof: date | None, is_descending: bool) -> None:
+        self._market: MarketSource = venue.market
+        self._is_descending = is_descending
+        self._asof = asof
+        self._actions = actions_until(venue, new_york_date(venue.exchange.now_ns))
+        self._changes = [action for action in self._actions if action.kind == "name_change"]
+
+    def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimTrade]:
+        return self._ticks(self._market.trades, symbol, start_ns, end_ns)
+
+    def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimQuote]:
+        return self._ticks(self._market.quotes, symbol, start_ns, end_ns)
+
+    def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> Callable[[str, int, int], Iterator[SimBar]]:
+        """How bars of a timeframe are read, with the effects of some kinds of action undone."""
+
+        def read(symbol: str, start_ns: int, end_ns: int) -> Iterator[SimBar]:
+            names = self._names(symbol)
+            change = self._adjusting(names, kinds) if kinds else None
+
+            def read_name(name: str, first_ns: int, last_ns: int) -> Iterator[SimBar]:
+                return bars_between(
+                    self._market, name, timeframe, first_ns, last_ns,
+                    zone=NEW_YORK, is_descending=self._is_descending, change=change,
+                )  # fmt: skip
+
+            return self._through(names, read_name, start_ns, end_ns)
+
+        return read
+
+    def names(self, symbol: str) -> tuple[Name, ...]:
+        return self._names(symbol)
+
+    def _ticks(self, read: ReadTicks[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterator[Tick]:
+        def read_name(name: str, first_ns: int, last_ns: int) -> Iterable[Tick]:
+            if not self._is_descending:
+                return read(name, first_ns, last_ns)
+            return backward(lambda begin_ns, stop_ns: read(name, begin_ns, stop_ns), first_ns, last_ns)
+
+        return self._through(self._names(symbol), read_name, start_ns, end_ns)
+
+    def _names(self, symbol: str) -> tuple[Name, ...]:
+        return names_of(symbol, self._changes, self._asof) if self._asof is not None else (Name(symbol),)
+
+    def _through(
+        self, names: tuple[Name, ...], read: Callable[[str, int, int], Iterable[Row]], start_ns: int, end_ns: int
+    ) -> Iterator[Row]:
+        for name in reversed(names) if self._is_descending else names:
+            first_ns, last_ns = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
+            if first_ns <= last_ns:
+                yield from read(name.symbol, first_ns, last_ns)
+
+    def _adjusting(self, names: tuple[Name, ...], kinds: Sequence[ActionKind]) -> Change | None:
+        tickers = [name.symbol for name in names]
+        wanted = [action for action in self._actions if action.symbol in tickers and action.kind in kinds]
+        if not wanted:
+            return None
+        return adjusting(AdjustmentFactors(
+            wanted, kinds=kinds, close_before=lambda day: self._close_before(names, day),
+            value_of_spin_off=self._first_price_of,
+        ))  # fmt: skip
+
+    def _close_before(self, names: tuple[Name, ...], day: date) -> float | None:
+        day_ns = new_york_ns(day)
+        name = next(name for name in names if name.first_ns < day_ns <= name.last_ns + 1)
+        return self._market.last_close(name.symbol, day)
+
+    def _first_price_of(self, action: CorporateAction) -> float | None:
+        if action.new_symbol is None:
+            return None
+        day_ns = new_york_ns(action.ex_date)
+        bars = self._market.bars(action.new_symbol, DAY, day_ns, day_ns)
+        return bars[0].open if bars else None
+
+
+def adjusting(factors: AdjustmentFactors) -> Change:
+    """What makes a raw bar an adjusted one."""
+
+    def change(bar: SimBar) -> SimBar:
+        found = factors.at(new_york_date(bar.ts_ns))
+        if found == UNADJUSTED:
+            return bar
+        return msgspec.structs.replace(
+            bar,
+            open=_price(bar.open * found.price),
+            high=_price(bar.high * found.price),
+            low=_price(bar.low * found.price),
+            close=_price(bar.close * found.price),
+            vwap=round(bar.vwap * found.price, VWAP_DECIMALS),
+            volume=float(round(bar.volume * found.volume)),
+        )
+
+    return change
+
+
+def asof_of(query: DataQuery, today: date) -> date | None:
+    """The day whose names are meant; None where no names are looked up."""
+    return None if query.text("asof") == NO_MAPPING else query.date_alone("asof") or today
+
+
+def adjustment_of(query: DataQuery) -> tuple[ActionKind, ...]:
+    try:
+        return parse_adjustment(query.text("adjustment", "raw"))
+    except ValueError as error:
+        raise invalid_data(str(error)) from None
+
+
+def _price(price_usd: float) -> float:
+    return round(price_usd, PRICE_DECIMALS if price_usd >= 1.0 else PRICE_DECIMALS_BELOW_ONE)
