@@ -24,11 +24,12 @@ from quant_trading_system.simulator.intake import Intake
 from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.ledger import Books, Position, execution_row
 from quant_trading_system.simulator.market.source import MarketSource
+from quant_trading_system.simulator.matching import Fill
 from quant_trading_system.simulator.numbers import plain
 from quant_trading_system.simulator.order_index import OrderIndex, OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.recorder import Recorder
-from quant_trading_system.simulator.refusals import Refusal, asset_not_found, position_not_found
+from quant_trading_system.simulator.refusals import Refusal, asset_not_found, position_not_found, unprocessable
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.restore import restore
 from quant_trading_system.simulator.schedule import Schedule
@@ -211,6 +212,29 @@ class Exchange:
     def orders(self, query: OrderQuery | None = None) -> list[SimOrder]:
         """Orders as a client filters them. Raises Refusal 422 for a filter that makes no sense."""
         return self._index.select(query or OrderQuery())
+
+    def fill_out_of_the_blue(
+        self, order_id: str, *, qty: Decimal | None = None, price: Decimal | None = None
+    ) -> Execution:
+        """A fault: an open order fills although the market did not come to it, or before something else arrived.
+
+        Args:
+            qty: shares, all that is left unless said; no more than that.
+            price: USD a share; its limit or stop price, else the last one.
+
+        Raises:
+            Refusal: unknown, final, or nothing says at what price.
+        """
+        order = self._index.get(order_id)
+        if not order.is_open:
+            raise unprocessable(f'order is already in "{order.status}" state')
+        at = price or order.limit_price or order.stop_price or self._valuation.last_price(order.symbol)
+        if at is None:
+            raise unprocessable(f"no price of {order.symbol} to fill at")
+        wanted = min(qty or order.remaining(at), order.remaining(at))
+        execution = self._desk.fill(order, Fill(wanted, at), self._now_ns)
+        self._recorder.commit(self._now_ns)
+        return execution
 
     @property
     def cancels_stuck(self) -> bool:

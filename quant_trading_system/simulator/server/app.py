@@ -8,7 +8,7 @@ from quant_trading_system.simulator.server.account import add_account_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
 from quant_trading_system.simulator.server.exclusions import add_exclusions
-from quant_trading_system.simulator.server.middleware import guard
+from quant_trading_system.simulator.server.middleware import guard, sign
 from quant_trading_system.simulator.server.trading import add_trading_routes
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
@@ -20,6 +20,7 @@ def make_app(venue: Venue) -> web.Application:
     """The web application of one venue."""
     app = web.Application(middlewares=[guard], client_max_size=REQUEST_BYTES_MAX)
     app[VENUE] = venue
+    app.on_response_prepare.append(sign)
     add_trading_routes(app.router)
     add_account_routes(app.router)
     add_data_routes(app.router)

@@ -12,6 +12,10 @@ KEY_HEADER = "APCA-API-KEY-ID"
 SECRET_HEADER = "APCA-API-SECRET-KEY"  # noqa: S105 - the header's name
 
 
+PAPER_PREFIX = "PK"
+LIVE_PREFIX = "AK"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
     """The one key pair of the one account. As a bearer token the secret stands for both."""
@@ -58,3 +62,9 @@ def _match_basic(encoded: str, credentials: Credentials) -> bool:
         return False
     key_id, colon, secret_key = text.partition(":")
     return bool(colon) and credentials.match(key_id, secret_key)
+
+
+def is_of_another_host(headers: Mapping[str, str], credentials: Credentials) -> bool:
+    """Whether the key is a live account's where this account is a paper one, or the reverse (reference 1.1, 1.2)."""
+    key_id = headers.get(KEY_HEADER, "")
+    return {key_id[:2], credentials.key_id[:2]} == {PAPER_PREFIX, LIVE_PREFIX}

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.server.profiles import Profile
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -43,16 +44,21 @@ def html_answer(status: int) -> web.Response:
     return web.Response(text=_NGINX_PAGE.format(title=title), status=status, content_type="text/html")
 
 
-def unauthorized_answer(path: str, *, is_legacy: bool) -> web.Response:
+def unauthorized_answer(path: str, *, profile: Profile) -> web.Response:
     """401 as recorded: HTML for clock and calendar; a code until 2021, none in 2026."""
-    if path in ("/v2/clock", "/v2/calendar"):
-        answer = html_answer(401)
-    elif is_legacy:
+    if profile is Profile.LEGACY_2021:
         answer = refusal_answer(_LEGACY_UNAUTHORIZED)
+    elif path in ("/v2/clock", "/v2/calendar"):
+        answer = html_answer(401)
     else:
         answer = json_answer({"message": "unauthorized."}, status=401)
     answer.headers["WWW-Authenticate"] = 'Bearer, Basic realm="alpaca.markets"'
     return answer
+
+
+def forbidden_answer() -> web.Response:
+    """A key that is good elsewhere (reference 1.2)."""
+    return json_answer({"message": "forbidden."}, status=403)
 
 
 def too_many_requests_answer(*, is_data: bool) -> web.Response:

@@ -84,6 +84,10 @@ class _Armed:
         every_s = self.rule.every_seconds
         return every_s is not None and now_s < (self.last_fired_s or self.armed_s) + every_s
 
+    def as_json(self) -> dict[str, object]:
+        told = {**self.rule.as_json(), "fired": self.fired}
+        return {**told, "error": self.kept["error"]} if "error" in self.kept else told
+
     def note(self, now_s: float) -> None:
         self.fired += 1
         self.last_fired_s = now_s
@@ -231,7 +235,7 @@ class FaultPlan:
 
     def as_json(self) -> dict[str, object]:
         return {
-            "faults": [{**armed.rule.as_json(), "fired": armed.fired} for armed in self._armed],
+            "faults": [armed.as_json() for armed in self._armed],
             "seed": self._seed,
             "kinds": {kind.value: text for kind, text in DESCRIPTIONS.items()},
             "fields": dict(FIELDS),

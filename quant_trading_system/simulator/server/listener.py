@@ -47,6 +47,7 @@ async def pump(venue: Venue) -> None:
     """Tick for ever. What happens between two ticks is published at the second, or by the request that caused it."""
     while True:
         venue.tick()
+        await venue.late.deliver_due()
         await asyncio.sleep(PUMP_PERIOD_SECONDS)
 
 

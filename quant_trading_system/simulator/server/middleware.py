@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import zlib
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from quant_trading_system.datafiles import DataFileError
 from quant_trading_system.simulator.refusals import Refusal
-from quant_trading_system.simulator.server.auth import is_authorized
+from quant_trading_system.simulator.server.auth import has_credentials, is_authorized, is_of_another_host
 from quant_trading_system.simulator.server.errors import (
-    html_answer,
+    forbidden_answer,
     json_answer,
     refusal_answer,
     too_many_requests_answer,
     unauthorized_answer,
 )
-from quant_trading_system.simulator.server.faults import REST_KINDS, Firing, Kind
-from quant_trading_system.simulator.server.settings import Profile
+from quant_trading_system.simulator.server.rest_faults import answer_with_faults
+from quant_trading_system.simulator.server.settings import is_data_path
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 CONTROL_PREFIX = "/simulator/"
-DATA_PREFIXES = ("/v2/stocks/", "/v1beta3/", "/v1/corporate-actions", "/v1beta1/")
+KEYLESS_PREFIX = "/v1beta3/crypto/"  # its history is read without a key, at a lower rate (reference 1.2)
 STREAM_PATHS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test"})
+GZIP_BYTES_MIN = 512  # below this the packed body saves no packet
+GZIP_LEVEL = 1
+_GZIP_WINDOW = 31  # zlib's word for a gzip header
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Fired = Mapping[Kind, Firing]
-
-_INTERNAL_ERROR = {"code": 50010000, "message": "internal server error occurred"}
-_FORBIDDEN = {"code": 40310000, "message": "forbidden."}
-
-
-def is_data_path(path: str) -> bool:
-    return path.startswith(DATA_PREFIXES)
 
 
 @web.middleware
@@ -44,91 +39,55 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     if request.path.startswith(CONTROL_PREFIX):
         return await _answered(request, handler, venue)
-    where = f"{request.method} {request.path}"
     if venue.plan.is_empty:
-        answer = await _checked(request, handler, venue)
-    else:
-        answer = await _with_faults(request, handler, venue, where)
-    answer.headers["X-Request-ID"] = venue.next_request_id()
+        return _packed(request, await _checked(request, handler, venue))
+    answer = await answer_with_faults(request, venue, lambda: _checked(request, handler, venue))
+    return _packed(request, answer) if isinstance(answer, web.Response) else answer
+
+
+async def sign(request: web.Request, answer: web.StreamResponse) -> None:
+    """The headers that every answer of Alpaca's hosts has (reference 1.4)."""
+    answer.headers["X-Request-ID"] = request.app[VENUE].next_request_id()
+    answer.headers["Strict-Transport-Security"] = "max-age=15724800; includeSubDomains"
+
+
+def _packed(request: web.Request, answer: web.Response) -> web.Response:
+    """The answer in gzip, where it is asked for and worth it."""
+    body = answer.body
+    if not isinstance(body, bytes) or len(body) < GZIP_BYTES_MIN or "Content-Encoding" in answer.headers:
+        return answer
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+        answer.body = packer.compress(body) + packer.flush()
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Vary"] = "Accept-Encoding"
     return answer
-
-
-async def _with_faults(request: web.Request, handler: Handler, venue: Venue, where: str) -> web.Response:
-    fired = venue.plan.fire_all(where, REST_KINDS)
-    refused = _refused_by_fault(fired, request.path)
-    if refused is not None:
-        return refused
-    if Kind.DROP_BEFORE_ACCEPT in fired:
-        return _cut(request)
-    answer = await _checked(request, handler, venue)
-    if Kind.ACCEPT_THEN_DROP in fired:
-        return _cut(request)
-    latency = fired.get(Kind.LATENCY)
-    if latency is not None:
-        await asyncio.sleep(latency.rule.latency_ms / 1_000)
-    return _spoilt(fired, where, answer)
-
-
-def _refused_by_fault(fired: Fired, path: str) -> web.Response | None:
-    """The answer of a fault that keeps the request from being carried out."""
-    if Kind.ERROR_403 in fired:
-        return json_answer(_FORBIDDEN, status=403)
-    if Kind.ERROR_429 in fired:
-        return too_many_requests_answer(is_data=is_data_path(path))
-    if Kind.ERROR_500 in fired:
-        return json_answer(_INTERNAL_ERROR, status=500)
-    for kind, status in ((Kind.ERROR_502, 502), (Kind.ERROR_503, 503), (Kind.HTML_ERROR, 401)):
-        if kind in fired:
-            return html_answer(status)
-    if Kind.ERROR_504 in fired:
-        return web.Response(status=504)
-    return None
-
-
-def _spoilt(fired: Fired, where: str, answer: web.Response) -> web.Response:
-    """The answer after the faults that come behind the request: lost, empty, cut, old."""
-    if Kind.ACCEPT_THEN_504 in fired:
-        return web.Response(status=504)
-    if Kind.EMPTY_BODY in fired:
-        return web.Response(status=answer.status)
-    body = answer.body if isinstance(answer.body, bytes) else b""
-    if Kind.EMPTY_LIST in fired and body.startswith(b"["):
-        return json_answer([], status=answer.status)
-    if Kind.TRUNCATED_BODY in fired:
-        return _copied(answer, body[: len(body) // 2])
-    stale = fired.get(Kind.STALE_SNAPSHOT)
-    if stale is not None and answer.status == 200:
-        kept = stale.kept.setdefault(where, body)
-        assert isinstance(kept, bytes), "bodies are kept"
-        return _copied(answer, kept)
-    return answer
-
-
-def _copied(answer: web.Response, body: bytes) -> web.Response:
-    return web.Response(body=body, status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]})
-
-
-def _cut(request: web.Request) -> web.Response:
-    """End the connection without an answer; what is returned here goes nowhere."""
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response(status=499)
 
 
 async def _checked(request: web.Request, handler: Handler, venue: Venue) -> web.Response:
     """Login and budget, then the handler."""
-    if not is_authorized(request.headers, venue.settings.credentials):
-        return unauthorized_answer(request.path, is_legacy=venue.settings.profile is Profile.LEGACY_2021)
     is_data = is_data_path(request.path)
+    budget = "data" if is_data else "trading"
+    if not is_authorized(request.headers, venue.settings.credentials):
+        if is_of_another_host(request.headers, venue.settings.credentials):
+            return forbidden_answer()
+        if not _needs_no_key(request):
+            return unauthorized_answer(request.path, profile=venue.settings.profile)
+        budget = "keyless"
     venue.catch_up()
-    allowance = venue.limiter.take("data" if is_data else "trading", venue.exchange.now_ns)
+    allowance = venue.limiter.take(budget, venue.exchange.now_ns)
     if allowance is not None and not allowance.is_allowed:
         answer = too_many_requests_answer(is_data=is_data)
     else:
-        answer = await _answered(request, handler, venue)
-    if allowance is not None:
+        answer = venue.manners.answer(request.method, await _answered(request, handler, venue))
+    if allowance is not None and venue.settings.has_rate_limit_headers:
         answer.headers.update(allowance.headers())
     return answer
+
+
+def _needs_no_key(request: web.Request) -> bool:
+    is_history = request.path.startswith(KEYLESS_PREFIX) and request.method in ("GET", "HEAD")
+    return is_history and not has_credentials(request.headers)
 
 
 async def _answered(request: web.Request, handler: Handler, venue: Venue) -> web.Response:
@@ -136,7 +95,7 @@ async def _answered(request: web.Request, handler: Handler, venue: Venue) -> web
     try:
         answer = await handler(request)
     except Refusal as refusal:
-        answer = refusal_answer(refusal)
+        answer = refusal_answer(venue.manners.refusal(refusal))
     except DataFileError as error:
         # A recorded day that was not judged at the start: its history cannot be told, the rest goes on.
         answer = json_answer({"code": 50010000, "message": error.message}, status=500)

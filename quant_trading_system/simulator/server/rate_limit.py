@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
 
+PER_MINUTE_SAID = 200  # what an injected 429 names where there is no limit
 BUDGETS_MAX = 100  # one for each key and interface; there is one key
 
 
@@ -54,5 +55,16 @@ class RateLimiter:
             is_allowed=is_allowed,
             limit=self.per_minute,
             remaining=self.per_minute - used,
-            reset_epoch_s=(window + 1) * NANOS_PER_MINUTE // NANOS_PER_SECOND,
+            reset_epoch_s=_reset_epoch_s(window),
         )
+
+    def spent_headers(self, now_ns: Nanos) -> dict[str, str]:
+        """The headers of a 429 that has another cause than the budget."""
+        reset_epoch_s = _reset_epoch_s(now_ns // NANOS_PER_MINUTE)
+        limit = self.per_minute or PER_MINUTE_SAID
+        return Allowance(is_allowed=False, limit=limit, remaining=0, reset_epoch_s=reset_epoch_s).headers()
+
+
+def _reset_epoch_s(window: int) -> int:
+    """The second at which the window after this one begins."""
+    return (window + 1) * NANOS_PER_MINUTE // NANOS_PER_SECOND

@@ -9,8 +9,12 @@ from quant_trading_system.simulator.server.auth import Credentials
 from quant_trading_system.simulator.server.data_plan import DataPlan
 from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX
 from quant_trading_system.simulator.server.outbox import Limits
+from quant_trading_system.simulator.server.profiles import Profile
+
+__all__ = ["Profile", "ServerSettings", "TradeFrames", "is_data_path"]
 
 REQUESTS_PER_MINUTE_DEFAULT = 200  # Alpaca's limit for an account
+DATA_PREFIXES = ("/v2/stocks/", "/v1beta3/", "/v1/corporate-actions", "/v1beta1/")
 SPEED_DEFAULT = 60.0
 SPEED_MAX = 100_000.0
 
@@ -20,18 +24,6 @@ class TradeFrames(StrEnum):
 
     BINARY = "binary"
     TEXT = "text"
-
-
-class Profile(StrEnum):
-    """Whose answers are given: today's, those before day-trade fields were removed on 2026-07-06, or those of 2021."""
-
-    CURRENT = "current"
-    BEFORE_2026_07 = "before-2026-07"
-    LEGACY_2021 = "legacy-2021"
-
-    @property
-    def has_day_trade_fields(self) -> bool:
-        return self is not Profile.CURRENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +39,8 @@ class ServerSettings:
     stream_limits: Limits = DEFAULT_LIMITS
     login_seconds_max: float = LOGIN_SECONDS_MAX
     data_plan: DataPlan = field(default_factory=DataPlan)
+
+
+def is_data_path(path: str) -> bool:
+    """Whether a path belongs to the market-data interface, which has a budget and a form of errors of its own."""
+    return path.startswith(DATA_PREFIXES)

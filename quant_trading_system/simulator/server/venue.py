@@ -13,13 +13,18 @@ from collections.abc import Iterator
 from aiohttp import web
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
+from quant_trading_system.simulator.account import AccountState
 from quant_trading_system.simulator.clock import VenueClock
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.server.data_stream import DataStream
+from quant_trading_system.simulator.server.fault_deeds import Deeds
 from quant_trading_system.simulator.server.faults import FaultPlan, Kind
+from quant_trading_system.simulator.server.hidden_orders import is_silenced
+from quant_trading_system.simulator.server.late_requests import LateRequests
 from quant_trading_system.simulator.server.market_wire import MarketWire
 from quant_trading_system.simulator.server.order_wire import order_event_json
 from quant_trading_system.simulator.server.practice import PRACTICE_FEED, PracticeSymbol
+from quant_trading_system.simulator.server.profiles import manners_of
 from quant_trading_system.simulator.server.rate_limit import RateLimiter
 from quant_trading_system.simulator.server.settings import ServerSettings
 from quant_trading_system.simulator.server.trade_stream import TradeStream
@@ -40,7 +45,12 @@ class Venue:
         self.clock = clock
         self.settings = settings
         self.market = exchange.market
-        self.plan = FaultPlan(time.monotonic)
+        self.plan = FaultPlan(time.monotonic, lambda: exchange.now_ns)
+        self.deeds = Deeds(exchange, clock, self.catch_up)
+        self.late = LateRequests()
+        self.account_before: AccountState | None = None  # as it was before the last order event; a fault tells it
+        self._account_now: AccountState | None = None
+        self.manners = manners_of(settings.profile)
         self.limiter = RateLimiter(settings.requests_per_minute)
         self.wire = MarketWire({asset.symbol: asset for asset in exchange.assets()})
         self.trade_stream = TradeStream(settings.credentials, self.plan)
@@ -74,7 +84,10 @@ class Venue:
         began_s = slice_began_s = time.monotonic()
         target_ns = self.clock.venue_ns(time.monotonic_ns())
         while self.exchange.now_ns < target_ns:
-            self.exchange.advance(Nanos(min(self.exchange.now_ns + self._slice_ns, target_ns)))
+            next_ns = min(self.exchange.now_ns + self._slice_ns, target_ns, self.plan.next_deed_ns)
+            self.exchange.advance(Nanos(next_ns))
+            for firing in self.plan.due_deeds():
+                self.deeds.do(firing)
             now_s = time.monotonic()
             self._adapt_slice(now_s - slice_began_s)
             slice_began_s = now_s
@@ -94,10 +107,25 @@ class Venue:
     def publish(self) -> None:
         """Hand everything that happened to the streams, orders first."""
         now_ns = self.exchange.now_ns
-        for event in self.exchange.take_order_events():
-            self.trade_stream.publish(order_event_json(event, published_ns=now_ns))
+        events = self.exchange.take_order_events()
+        if not self.plan.is_empty:
+            self._remember_account(has_news=bool(events))
+            events = [event for event in events if not is_silenced(self.plan, event.order.id)]
+        for event in events:
+            data = self.manners.event(order_event_json(event, published_ns=now_ns))
+            if data is not None:
+                self.trade_stream.publish(data)
         while batch := self.exchange.take_market_events():
             self.data_stream.publish(map(self.wire.message, batch), feeds=STOCK_FEEDS)
+
+    def _remember_account(self, *, has_news: bool) -> None:
+        """Keep the account as it was one order event ago, where a fault is going to tell it."""
+        if not self.plan.has(Kind.STALE_BUYING_POWER):
+            return
+        now = self.exchange.account()
+        if has_news or self.account_before is None:
+            self.account_before = self._account_now or now
+        self._account_now = now
 
     def _adapt_slice(self, wall_seconds: float) -> None:
         if wall_seconds < SLICE_WALL_SECONDS:

@@ -16,6 +16,7 @@ from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.auth import Credentials, is_authorized
 from quant_trading_system.simulator.server.data_frames import JSON, MSGPACK, Encoding, MarketMessage, split_frames
 from quant_trading_system.simulator.server.errors import refusal_answer, unauthorized_answer
+from quant_trading_system.simulator.server.profiles import Profile
 from quant_trading_system.simulator.server.rate_limit import RateLimiter
 from quant_trading_system.simulator.server.stamps import eastern_text, msgpack_stamp, parse_instant, stamp_text
 
@@ -122,9 +123,9 @@ def test_a_refusal_with_extras_has_its_keys_sorted_and_one_without_begins_with_t
 
 
 def test_without_a_login_clock_and_calendar_answer_with_a_page():
-    assert unauthorized_answer("/v2/clock", is_legacy=False).content_type == "text/html"
-    assert unauthorized_answer("/v2/orders", is_legacy=False).body == b'{"message":"unauthorized."}'
-    assert "40110000" in str(unauthorized_answer("/v2/orders", is_legacy=True).text)
+    assert unauthorized_answer("/v2/clock", profile=Profile.CURRENT).content_type == "text/html"
+    assert unauthorized_answer("/v2/orders", profile=Profile.CURRENT).body == b'{"message":"unauthorized."}'
+    assert "40110000" in str(unauthorized_answer("/v2/orders", profile=Profile.LEGACY_2021).text)
 
 
 def test_a_message_is_encoded_once_for_each_encoding():

@@ -1,0 +1,72 @@
+"""Decides what the world does when a plan says so: somebody trades, an order fills out of the blue, time leaps.
+
+A deed that the exchange refuses is not lost: its refusal is told beside the rule.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from quant_trading_system.simulator.clock import VenueClock
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.order_index import OrderQuery
+from quant_trading_system.simulator.refusals import Refusal, not_found
+from quant_trading_system.simulator.requests import OrderRequest
+from quant_trading_system.simulator.server.fault_kinds import Kind
+from quant_trading_system.simulator.server.fault_rules import FaultRule
+from quant_trading_system.simulator.server.faults import Firing
+
+ERROR = "error"  # what a rule keeps of a deed that was refused
+
+Deed = Callable[[FaultRule, str | None], object]
+
+
+class Deeds:
+    """What others do to the account and its market."""
+
+    def __init__(self, exchange: Exchange, clock: VenueClock, play: Callable[[], object]) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._play = play
+        self._deeds: Mapping[Kind, Deed] = {
+            Kind.EXTERNAL_ORDER: self._order_outside,
+            Kind.FILL_ORDER: self._fill,
+            Kind.CLOCK_STEP: self._step,
+        }
+
+    def do(self, firing: Firing, *, path_order_id: str | None = None) -> None:
+        """Do what a rule says. `path_order_id` is the order that the request is about, where there is one."""
+        try:
+            self._deeds[firing.rule.kind](firing.rule, path_order_id)
+        except Refusal as refusal:
+            firing.kept[ERROR] = f"{refusal.http_status}: {refusal.message}"
+        else:
+            firing.kept.pop(ERROR, None)
+
+    def _order_outside(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        assert rule.order is not None, "expected an order: the plan was checked"
+        self._exchange.external_order(OrderRequest.from_body(rule.order))
+
+    def _fill(self, rule: FaultRule, path_order_id: str | None) -> None:
+        order_id = self._meant_order(rule, path_order_id)
+        self._exchange.fill_out_of_the_blue(order_id, qty=_decimal(rule.qty), price=_decimal(rule.price))
+
+    def _meant_order(self, rule: FaultRule, path_order_id: str | None) -> str:
+        if rule.client_order_id is not None:
+            return self._exchange.order_by_client_id(rule.client_order_id).id
+        if path_order_id is not None:
+            return path_order_id
+        newest = self._exchange.orders(OrderQuery(status="open", limit=1, direction="desc"))
+        if not newest:
+            raise not_found("no order is open")
+        return newest[0].id
+
+    def _step(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        self._clock.step(rule.step_seconds, time.monotonic_ns())
+        self._play()
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
