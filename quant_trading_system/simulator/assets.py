@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 import msgspec
 
@@ -27,6 +28,9 @@ class SimAsset(msgspec.Struct, frozen=True, kw_only=True):
     fractionable: bool = True
     margin_requirement: int = 30  # percent
     attributes: tuple[str, ...] = ()
+    min_order_size: Decimal | None = None  # crypto alone, coins
+    min_trade_increment: Decimal | None = None  # crypto alone, coins
+    price_increment: Decimal | None = None  # crypto alone, USD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,29 +1,32 @@
 """Moves orders through their lives: taken, acknowledged, filled, cancelled, replaced, expired (reference 2.6).
 
-Decides the states and the events that tell of them, not whether an order is granted or fills.
+Decides the states and the events that tell of them, not whether an order is granted or fills. What the end of one
+order does to the others of its group is `order_classes`' to decide; the steps are taken here.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator import order_classes
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.events import Execution
+from quant_trading_system.simulator.holdings import available_to
 from quant_trading_system.simulator.instants import NANOS_PER_MS, activity_prefix
 from quant_trading_system.simulator.journal import ExecutionRecord
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.matching import Fill
 from quant_trading_system.simulator.numbers import ZERO
+from quant_trading_system.simulator.order_classes import Act, Group, Step
 from quant_trading_system.simulator.order_index import OrderIndex
-from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.order_states import OrderStates
+from quant_trading_system.simulator.orders import COMPLEX_CLASSES, SimOrder
 from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.schedule import Action, Schedule
 from quant_trading_system.simulator.settings import ExchangeSettings
 
 
 class OrderDesk:
-    """Every change of an order's state happens here."""
+    """Every change of an order's state begins here."""
 
     def __init__(
         self,
@@ -41,45 +44,74 @@ class OrderDesk:
         self._books = books
         self._schedule = schedule
         self._recorder = recorder
+        self._states = OrderStates(index=index, recorder=recorder, chance=chance)
         self._stuck_cancels: set[str] | None = None
 
-    def enter(self, order: SimOrder, now_ns: Nanos, *, venue_is_open: bool) -> None:
-        """Take an order: routed at once while the venue is open, else kept until the bell."""
-        order.status = "pending_new" if venue_is_open else "accepted"
+    # --- coming in ----------------------------------------------------------------------------------------------------
+
+    def enter(self, order: SimOrder, legs: list[SimOrder], now_ns: Nanos, *, is_routable: bool) -> None:
+        """Take an order: routed at once where a venue takes it now, else kept until the bell.
+
+        The parent of a group is answered as `accepted` and routed a moment later; its legs are held. A trailing stop
+        rests at the broker, so it is `new` at once (reference 2.4).
+        """
+        order.status = "pending_new" if is_routable and order.order_class not in COMPLEX_CLASSES else "accepted"
         self._index.add(order)
-        self._recorder.emit(order.status, order, now_ns)
-        if venue_is_open:
+        self._recorder.changed(order)
+        for leg in legs:
+            self._index.add(leg)
+            self._recorder.changed(leg)
+        if is_routable and order.type == "trailing_stop" and not order.is_doomed:
+            self._become_new(order, now_ns)
+            return
+        if order.status == "pending_new" or not is_routable:
+            self._recorder.emit(order.status, order, now_ns)
+        if is_routable:
             self._plan_acknowledgement(order, now_ns)
 
     def release(self, order: SimOrder, now_ns: Nanos) -> None:
-        """Route an order that waited for the bell."""
+        """Route an order that waited."""
         assert order.status == "accepted", f"order {order.id}: expected accepted, found {order.status}"
-        self._become(order, "pending_new", now_ns)
+        if order.type == "trailing_stop":
+            self._become_new(order, now_ns)
+            return
+        self._states.become(order, "pending_new", now_ns)
         self._recorder.emit("pending_new", order, now_ns)
         self._plan_acknowledgement(order, now_ns)
 
     def acknowledge(self, order: SimOrder, now_ns: Nanos) -> None:
-        """The venue has it: `new`, and after a moment it can fill."""
+        """The venue has it: `new`, and after a moment it can fill. A doomed one it does not take."""
+        if order.status == "accepted":
+            self.release(order, now_ns)
         if order.status != "pending_new" or order.replaces is not None:
             return  # cancelled meanwhile, or a replacement, which its original brings to life
+        if order.is_doomed:
+            self._end(order, "rejected", now_ns)
+            return
         self._become_new(order, now_ns)
+        if (group := order_classes.group_of(order, self._index)) is not None:
+            self._take(order_classes.after_acknowledgement(order, group), group, now_ns, cause=order)
+
+    # --- going out ----------------------------------------------------------------------------------------------------
 
     def request_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
         """Ask for a cancel: what waits here is canceled at once, what is at the venue a moment later."""
         order.cancel_requested_at_ns = now_ns
-        if order.status in ("accepted", "held"):
+        if order.rests_here:
             self.cancel_now(order, now_ns)
             return
-        self._become(order, "pending_cancel", now_ns)
+        self._states.become(order, "pending_cancel", now_ns)
         if self._stuck_cancels is not None:
             self._stuck_cancels.add(order.id)
         else:
             self._plan_cancel(order, now_ns)
 
     def complete_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
-        """The request reached the book; a fill may have been faster."""
+        """The request reached the book; a fill may have been faster, and then its owner is told."""
         if order.status == "pending_cancel":
             self.cancel_now(order, now_ns)
+        elif order.status == "filled":
+            self._recorder.emit("order_cancel_rejected", order, now_ns)
 
     def hold_cancels(self, *, stuck: bool, now_ns: Nanos) -> None:
         """Let cancel requests stay `pending_cancel`, or let those that did go on."""
@@ -95,44 +127,90 @@ class OrderDesk:
         return self._stuck_cancels is not None
 
     def cancel_now(self, order: SimOrder, now_ns: Nanos) -> None:
-        """End an order unfilled or partly filled."""
-        order.canceled_at_ns = now_ns
-        self._end(order, "canceled", now_ns)
+        """End an order unfilled or partly filled; one that ended with its group meanwhile is left alone."""
+        if order.is_open:
+            self._end(order, "canceled", now_ns)
 
     def expire(self, order: SimOrder, now_ns: Nanos) -> None:
-        order.expired_at_ns = now_ns
-        self._end(order, "expired", now_ns)
+        """End an order with its day; one that ended with its group meanwhile is left alone."""
+        if order.is_open:
+            self._end(order, "expired", now_ns)
+
+    # --- being replaced -----------------------------------------------------------------------------------------------
 
     def enter_replacement(self, old: SimOrder, new: SimOrder, now_ns: Nanos) -> None:
-        """Take the order that will replace another one; until then both are there (reference 2.8)."""
+        """Take the order that will replace another one; until then both are there (reference 2.8).
+
+        What rests at the broker is replaced at once: a held leg, a trailing stop.
+        """
         old.replaced_by = new.id
-        self._become(old, "pending_replace", now_ns)
+        if old.rests_here:
+            new.status = "held" if old.status == "held" else new.status
+            self._index.add(new)
+            self._succeed(old, new, now_ns)
+            return
+        self._states.become(old, "pending_replace", now_ns)
         self._index.add(new)
         self._recorder.changed(new)
-        self._plan(Action.REPLACE, new, now_ns, self._settings.ack_latency_ms_mean)
+        self._plan_replacement(new, now_ns)
 
     def complete_replacement(self, new: SimOrder, now_ns: Nanos) -> None:
         """The request reached the book: the old order gives way, or has filled and the new one is rejected."""
         assert new.replaces is not None, f"order {new.id}: expected one that replaces another"
         old = self._index.known(new.replaces)
+        if old.status == "replaced":
+            return  # planned twice, by a restart
         if not new.is_open:
             self._take_back_replacement(old, now_ns)
-            return
-        if old.status != "pending_replace":
-            new.failed_at_ns = now_ns
+        elif old.status != "pending_replace":
             self._end(new, "rejected", now_ns)
-            return
-        old.replaced_at_ns = now_ns
-        self._end(old, "replaced", now_ns)
+        elif not self._still_fits(old, new):
+            self._end(new, "rejected", now_ns)
+            self._take_back_replacement(old, now_ns)
+        else:
+            self._succeed(old, new, now_ns)
+
+    def _still_fits(self, old: SimOrder, new: SimOrder) -> bool:
+        """Whether fills on the way have left what a closing order wants; a leg goes on with the rest of its original,
+        because the shares of its group are all it may ever sell."""
+        if order_classes.group_of(old, self._index) is not None:
+            new.qty = old.remaining()
+            return True
+        if not new.is_closing:
+            return True
+        position_qty = self._books.qty(new.symbol)
+        return new.remaining() <= available_to(new, position_qty=position_qty, index=self._index, instead_of=old)
+
+    def _succeed(self, old: SimOrder, new: SimOrder, now_ns: Nanos) -> None:
+        if order_classes.group_of(old, self._index) is not None:
+            for relative in order_classes.succeed(old, new, self._index):
+                self._recorder.changed(relative)
+        self._states.end(old, "replaced", now_ns)
+        self._recorder.changed(new)
         if new.status == "pending_new":
             self._become_new(new, now_ns)
+        elif new.is_watched:
+            self.plan_match(new, now_ns)
 
     def _take_back_replacement(self, old: SimOrder, now_ns: Nanos) -> None:
         """The new order ended before it replaced anything: the old one lives on."""
         if old.status == "pending_replace":
             old.replaced_by = None
-            self._become(old, "partially_filled" if old.filled_qty else "new", now_ns)
+            self._states.become(old, "partially_filled" if old.filled_qty else "new", now_ns)
             self._recorder.emit("order_replace_rejected", old, now_ns)
+
+    # --- at the venue -------------------------------------------------------------------------------------------------
+
+    def elect(self, order: SimOrder, now_ns: Nanos) -> None:
+        """Its stop price was touched: from here on it works. A held stop-loss takes the place of its take-profit."""
+        order.is_elected = True
+        self._recorder.changed(order)
+        if order.status != "held":
+            return
+        if (group := order_classes.group_of(order, self._index)) is not None:
+            self._take(order_classes.after_election(order, group), group, now_ns, cause=order)
+        self._index.resubmit(order, now_ns)
+        self._become_new(order, now_ns)
 
     def fill(self, order: SimOrder, fill: Fill, now_ns: Nanos) -> Execution:
         """Book an execution and tell of it."""
@@ -170,35 +248,81 @@ class OrderDesk:
         position_qty = self._books.qty(order.symbol)
         if execution.order_status == "filled":
             order.filled_at_ns = now_ns
-            self._become(order, "filled", now_ns)
-        elif order.status == "new":
-            self._become(order, "partially_filled", now_ns)
-        else:
-            order.updated_at_ns = now_ns  # a pending cancel or replace stays pending
+            self._states.become(order, "filled", now_ns)
+        else:  # a pending cancel or replace stays pending
+            status = "partially_filled" if order.status == "new" else order.status
+            self._states.become(order, status, now_ns)
         event = "fill" if execution.order_status == "filled" else "partial_fill"
         self._recorder.emit(event, order, now_ns, execution=execution, position_qty=position_qty)
+        if (group := order_classes.group_of(order, self._index)) is not None:
+            self._take(order_classes.after_fill(order, group), group, now_ns, cause=order)
+
+    # --- groups -------------------------------------------------------------------------------------------------------
+
+    def _take(self, steps: list[Step], group: Group, now_ns: Nanos, *, cause: SimOrder) -> None:
+        for act, order in steps:
+            if not order.is_open:
+                continue  # a step before this one has ended it
+            match act:
+                case Act.ACTIVATE:
+                    self._activate(order, now_ns)
+                case Act.ARM:
+                    self._resize(order, group)
+                    order.is_armed = True
+                    self._recorder.changed(order)
+                    self.plan_match(order, now_ns)
+                case Act.RESIZE:
+                    self._resize(order, group)
+                case Act.END:
+                    self._end_with(cause, order, now_ns)
+                case Act.CANCEL if order.status == "held":
+                    self._end_with(cause, order, now_ns)
+                case Act.CANCEL if order.status != "pending_cancel":
+                    self.request_cancel(order, now_ns)
+
+    def _activate(self, leg: SimOrder, now_ns: Nanos) -> None:
+        """Send a leg to the venue, for no more than is there: its owner may have sold some of it meanwhile."""
+        assert leg.qty is not None, f"order {leg.id}: expected a leg in shares"
+        position_qty = self._books.qty(leg.symbol)
+        leg.qty = min(leg.qty, available_to(leg, position_qty=position_qty, index=self._index, instead_of=leg))
+        if not leg.qty:
+            self.cancel_now(leg, now_ns)
+            return
+        self._index.resubmit(leg, now_ns)
+        self._become_new(leg, now_ns)
+
+    def _resize(self, stop_loss: SimOrder, group: Group) -> None:
+        """A stop-loss protects what its take-profit has not sold."""
+        if group.take_profit is not None and group.take_profit.is_open:
+            stop_loss.qty = group.take_profit.remaining()
+            self._recorder.changed(stop_loss)
+
+    def _end_with(self, cause: SimOrder, order: SimOrder, now_ns: Nanos) -> None:
+        """End an order because another one of its group did something. Of a held leg no client is told
+        (reference 2.10); it is seen by asking."""
+        is_told = order.status != "held" or self._settings.tells_held_legs
+        self._end(order, "expired" if cause.status == "expired" else "canceled", now_ns, is_told=is_told)
+
+    def _end(self, order: SimOrder, status: str, now_ns: Nanos, *, is_told: bool = True) -> None:
+        group = order_classes.group_of(order, self._index)
+        self._states.end(order, status, now_ns, is_told=is_told)
+        if group is not None:
+            self._take(order_classes.after_end(order, group), group, now_ns, cause=order)
+
+    # --- planning -----------------------------------------------------------------------------------------------------
 
     def _become_new(self, order: SimOrder, now_ns: Nanos) -> None:
-        self._become(order, "new", now_ns)
-        self._recorder.emit("new", order, now_ns, execution_id=self._chance.uuid("new", order.sequence))
+        self._states.become_new(order, now_ns)
         self.plan_match(order, now_ns)
-
-    def _end(self, order: SimOrder, status: str, now_ns: Nanos) -> None:
-        self._become(order, status, now_ns)
-        self._recorder.emit(status, order, now_ns, execution_id=self._chance.uuid(status, order.sequence))
-
-    def _become(self, order: SimOrder, status: str, now_ns: Nanos) -> None:
-        assert order.is_open, f"order {order.id}: final in {order.status}, cannot become {status}"
-        order.status = status
-        order.updated_at_ns = now_ns
-        self._index.refresh(order)
-        self._recorder.changed(order)
 
     def _plan_acknowledgement(self, order: SimOrder, now_ns: Nanos) -> None:
         self._plan(Action.ACKNOWLEDGE, order, now_ns, self._settings.ack_latency_ms_mean)
 
     def _plan_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
         self._plan(Action.CANCEL, order, now_ns, self._settings.ack_latency_ms_mean)
+
+    def _plan_replacement(self, new: SimOrder, now_ns: Nanos) -> None:
+        self._plan(Action.REPLACE, new, now_ns, self._settings.ack_latency_ms_mean)
 
     def _plan(self, action: Action, order: SimOrder, now_ns: Nanos, mean_ms: float) -> None:
         settings = self._settings
@@ -209,30 +333,15 @@ class OrderDesk:
     def resume(self, order: SimOrder, now_ns: Nanos) -> None:
         """Plan again what was planned for an order before a restart."""
         match order.status:
-            case "pending_new" if order.replaces is not None and self._is_being_replaced(order.replaces):
-                self._plan(Action.REPLACE, order, now_ns, self._settings.ack_latency_ms_mean)
+            case "pending_new" if order.replaces is not None:
+                self._plan_replacement(order, now_ns)
+            case "pending_replace" if order.replaced_by is not None:
+                self._plan_replacement(self._index.known(order.replaced_by), now_ns)
             case "pending_new":
                 self._plan_acknowledgement(order, now_ns)
             case "pending_cancel":
                 self._plan_cancel(order, now_ns)
             case _:
                 pass
-        if order.status in ("new", "partially_filled", "pending_cancel", "pending_replace"):
+        if order.is_watched:
             self.plan_match(order, now_ns)
-
-    def _is_being_replaced(self, order_id: str) -> bool:
-        return self._index.known(order_id).status == "pending_replace"
-
-
-def held_by(order: SimOrder, index: OrderIndex) -> Decimal:
-    """Shares that an open sell holds; a replacement and its original hold the larger of both, once."""
-    if order.is_buy or not order.is_open:
-        return ZERO
-    if order.status == "pending_replace":
-        return ZERO  # counted with the order that replaces it
-    held = order.remaining()
-    if order.replaces is not None:
-        old = index.known(order.replaces)
-        if old.status == "pending_replace":
-            held = max(held, old.remaining())
-    return held

@@ -6,13 +6,13 @@ Everything that changes is in the journal before the call that changed it return
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import msgspec
 
 from quant_trading_system.core.types import Nanos
-from quant_trading_system.simulator import rules
+from quant_trading_system.simulator import change_rules, order_classes
 from quant_trading_system.simulator.account import AccountState, PositionView
 from quant_trading_system.simulator.activities import ActivityQuery, select_activities
 from quant_trading_system.simulator.assets import SimAsset, assets_of
@@ -50,6 +50,14 @@ class CloseResult(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Refusal | None = None
 
 
+class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the 207 that cancelling everything answers; of a leg, `order` is its parent (reference 2.9)."""
+
+    order_id: str
+    http_status: int
+    order: SimOrder
+
+
 class Exchange:
     """One account at one venue.
 
@@ -69,7 +77,7 @@ class Exchange:
         chance = Chance(settings.seed)
         self._journal = journal
         self._assets = assets_of(market.symbols)
-        self._symbol_of_asset = {asset.id: symbol for symbol, asset in self._assets.items()}
+        self._symbols = _names(self._assets.values())
         self._index = OrderIndex()
         self._books = Books(settings.cash)
         self._schedule = Schedule()
@@ -88,7 +96,8 @@ class Exchange:
         self._intake = Intake(
             settings=settings,
             chance=chance,
-            assets=self._assets,
+            find_asset=self._find_asset,
+            is_halted=self._floor.is_halted,
             index=self._index,
             books=self._books,
             valuation=self._valuation,
@@ -145,14 +154,18 @@ class Exchange:
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest) -> SimOrder:
-        """Take a new order.
+    def submit(self, request: OrderRequest, *, is_doomed: bool = False) -> SimOrder:
+        """Take a new order, with its legs.
+
+        Args:
+            is_doomed: a fault: the order is taken, and rejected a moment later, when the venue answers.
 
         Raises:
             Refusal: Alpaca's answer where it is not taken.
         """
-        order = self._intake.admit(request, self._now_ns)
-        self._desk.enter(order, self._now_ns, venue_is_open=self._floor.is_open)
+        order, *legs = self._intake.admit(request, self._now_ns)
+        order.is_doomed = is_doomed
+        self._desk.enter(order, legs, self._now_ns, is_routable=self._floor.takes(order))
         self._recorder.commit(self._now_ns)
         return order
 
@@ -183,23 +196,36 @@ class Exchange:
             Refusal: unknown, already asked for, or final.
         """
         order = self._index.get(order_id)
-        refusal = rules.refuse_cancel(order)
+        refusal = change_rules.refuse_cancel(order)
         if refusal is not None:
             raise refusal
         if order.is_open:
             self._desk.request_cancel(order, self._now_ns)
             self._recorder.commit(self._now_ns)
 
-    def cancel_all(self) -> list[tuple[SimOrder, int]]:
-        """Ask for a cancel of every open order; each with the status of its own answer."""
-        answers: list[tuple[SimOrder, int]] = []
+    def cancel_all(self) -> list[CancelResult]:
+        """Ask for a cancel of every open order; each with the status of its own answer.
+
+        What ends with another one of its group on the way has been cancelled too.
+        """
+        answers: list[CancelResult] = []
         for order in self._index.open():
-            refusal = rules.refuse_cancel(order)
-            if refusal is None:
+            refusal = change_rules.refuse_cancel(order) if order.is_open else None
+            if refusal is None and order.is_open:
                 self._desk.request_cancel(order, self._now_ns)
-            answers.append((order, refusal.http_status if refusal else 200))
+            answers.append(
+                CancelResult(
+                    order_id=order.id,
+                    http_status=refusal.http_status if refusal else 200,
+                    order=order_classes.parent_of(order, self._index),
+                )
+            )
         self._recorder.commit(self._now_ns)
         return answers
+
+    def legs(self, order: SimOrder) -> list[SimOrder]:
+        """The legs of an order as they are now, take-profit first; none of a simple one or of a leg."""
+        return order_classes.legs_of(order, self._index)
 
     def order(self, order_id: str) -> SimOrder:
         """An order by its id. Raises Refusal 404, or 422 where it is no id."""
@@ -211,7 +237,10 @@ class Exchange:
 
     def orders(self, query: OrderQuery | None = None) -> list[SimOrder]:
         """Orders as a client filters them. Raises Refusal 422 for a filter that makes no sense."""
-        return self._index.select(query or OrderQuery())
+        query = query or OrderQuery()
+        if query.symbols:
+            query = msgspec.structs.replace(query, symbols=frozenset(map(self._symbol, query.symbols)))
+        return self._index.select(query)
 
     def fill_out_of_the_blue(
         self, order_id: str, *, qty: Decimal | None = None, price: Decimal | None = None
@@ -270,8 +299,8 @@ class Exchange:
         """Ask for everything to be sold. With `cancel_orders`, cancels are asked for first; they are not waited for,
         so positions behind open sells are refused in the same answer (reference 0.8, W7)."""
         answers = [
-            CloseResult(symbol=order.id, http_status=status, order=order.snapshot())
-            for order, status in (self.cancel_all() if cancel_orders else [])
+            CloseResult(symbol=result.order_id, http_status=result.http_status, order=result.order)
+            for result in (self.cancel_all() if cancel_orders else [])
         ]
         for position in self._books.positions():
             try:
@@ -279,7 +308,7 @@ class Exchange:
             except Refusal as refusal:
                 answers.append(CloseResult(symbol=position.symbol, http_status=refusal.http_status, refusal=refusal))
             else:
-                answers.append(CloseResult(symbol=position.symbol, http_status=200, order=order.snapshot()))
+                answers.append(CloseResult(symbol=position.symbol, http_status=200, order=order))
         return answers
 
     # --- account, assets, books ---------------------------------------------------------------------------------------
@@ -296,7 +325,7 @@ class Exchange:
 
     def asset(self, symbol_or_id: str) -> SimAsset:
         """One asset. Raises Refusal 404."""
-        asset = self._assets.get(self._symbol(symbol_or_id))
+        asset = self._find_asset(symbol_or_id)
         if asset is None:
             raise asset_not_found(symbol_or_id)
         return asset
@@ -347,8 +376,21 @@ class Exchange:
             raise position_not_found()
         return position
 
-    def _symbol(self, symbol_or_asset_id: str) -> str:
-        return self._symbol_of_asset.get(symbol_or_asset_id, symbol_or_asset_id)
+    def _symbol(self, name: str) -> str:
+        return self._symbols.get(name, name)
+
+    def _find_asset(self, name: str) -> SimAsset | None:
+        return self._assets.get(self._symbol(name))
 
     def _view(self, position: Position) -> PositionView:
         return self._valuation.position(position, self._assets[position.symbol], self._now_ns)
+
+
+def _names(assets: Iterable[SimAsset]) -> dict[str, str]:
+    """Symbols by the other names that clients give them: the asset's id, and of a pair its two coins joined."""
+    symbols: dict[str, str] = {}
+    for asset in assets:
+        symbols[asset.id] = asset.symbol
+        if asset.asset_class == "crypto":
+            symbols[asset.symbol.replace("/", "")] = asset.symbol
+    return symbols

@@ -23,9 +23,11 @@ from quant_trading_system.simulator.matching import (
     match_quote,
     needs_election,
 )
+from quant_trading_system.simulator.numbers import exact
 from quant_trading_system.simulator.orders import MATCHING_STATUSES, SimOrder
 from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.trailing import trail
 
 
 class Floor:
@@ -47,6 +49,7 @@ class Floor:
         self._quotes: dict[str, SimQuote] = {}
         self._touches: dict[str, tuple[SimQuote, Touch, Touch]] = {}
         self.working: dict[str, list[SimOrder]] = {}
+        self.halted: frozenset[str] = frozenset()
 
     def open(self, open_ns: int) -> None:
         """The bell: quotes from here on count."""
@@ -66,9 +69,16 @@ class Floor:
     def is_open(self) -> bool:
         return self._session_open_ns is not None
 
+    def takes(self, order: SimOrder) -> bool:
+        """Whether an order can be routed now rather than wait for the bell."""
+        return self.is_open or order.asset_class == "crypto"
+
+    def is_halted(self, symbol: str) -> bool:
+        return symbol in self.halted
+
     def admit(self, order: SimOrder, now_ns: Nanos) -> None:
         """Let an order meet the market: now, and with every quote and print until it is final."""
-        if order.status not in MATCHING_STATUSES:
+        if not order.is_watched:
             return
         at_symbol = self.working.setdefault(order.symbol, [])
         if all(known is not order for known in at_symbol):
@@ -94,12 +104,13 @@ class Floor:
             return
         now_ns = Nanos(trade.ts_ns)
         for order in tuple(self.working[trade.symbol]):
-            if order.status not in MATCHING_STATUSES:
+            if not order.is_watched:
                 continue
+            if trail(order, exact(trade.price)):
+                self._recorder.changed(order)
             if needs_election(order):
                 if is_elected_by(order, trade.price):
-                    order.is_elected = True
-                    self._recorder.changed(order)
+                    self._desk.elect(order, now_ns)
                     self._attempt(order, now_ns)
             elif self._touch(order) is not None and (fill := match_print(order, trade)) is not None:
                 self._desk.fill(order, fill, now_ns)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
-from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
-from quant_trading_system.simulator import calendar, rules
+from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator import change_rules, rules, trading_rules
 from quant_trading_system.simulator.account import reservation
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.chance import Chance
-from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.ledger import Books
-from quant_trading_system.simulator.numbers import ZERO, is_whole, shares_down
+from quant_trading_system.simulator.numbers import ZERO, cut_to, is_multiple, is_whole, plain, shares_down
 from quant_trading_system.simulator.order_index import OrderIndex
+from quant_trading_system.simulator.order_making import make_legs, make_order, make_replacement
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import (
-    Refusal,
+    forbidden,
     insufficient_qty,
     invalid,
     position_not_found,
@@ -25,9 +26,8 @@ from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.settings import ExchangeSettings
 from quant_trading_system.simulator.valuation import Valuation
 
-GTC_DAYS = 89  # recorded: 2026-09-18 → 2026-12-16 (reference 2.5)
-_DAY_NS = 86_400 * NANOS_PER_SECOND
 _PERCENT = Decimal(100)
+_ONE_SHARE = Decimal(1)
 
 
 class Intake:
@@ -38,39 +38,50 @@ class Intake:
         *,
         settings: ExchangeSettings,
         chance: Chance,
-        assets: dict[str, SimAsset],
+        find_asset: Callable[[str], SimAsset | None],
+        is_halted: Callable[[str], bool],
         index: OrderIndex,
         books: Books,
         valuation: Valuation,
     ) -> None:
         self._settings = settings
         self._chance = chance
-        self._assets = assets
+        self._find_asset = find_asset
+        self._is_halted = is_halted
         self._index = index
         self._books = books
         self._valuation = valuation
 
-    def admit(self, request: OrderRequest, now_ns: Nanos) -> SimOrder:
-        """Check a new order.
+    def admit(self, request: OrderRequest, now_ns: Nanos) -> list[SimOrder]:
+        """Check a new order; the answer is the order and its legs.
 
         Raises:
             Refusal: with Alpaca's status, code and text.
         """
         rules.check_form(request)
-        asset = self._asset(request)
-        if request.client_order_id is not None and self._index.has_client_id(request.client_order_id):
-            raise invalid("client_order_id must be unique")
-        position_qty = self._books.qty(asset.symbol)
-        intent = rules.check_intent(request, position_qty=position_qty)
-        order = self._make(request, asset, intent, now_ns)
-        market_price = self._valuation.last_price(order.symbol)
-        rules.check_stop(is_buy=order.is_buy, stop_price=order.stop_price, market_price=market_price)
-        rules.check_wash_trade(order, self._index.open_of(order.symbol))
-        if order.is_buy:
-            self._check_purchase(order, now_ns)
-        else:
-            self._check_sale(order)
-        return order
+        asset = self._find_asset(request.symbol or "")
+        if asset is None:
+            raise unprocessable(f'asset "{request.symbol}" not found')
+        rules.check_for_asset(request, asset)
+        self._check_client_id(request.client_order_id)
+        rules.check_window(request.time_in_force or "", now_ns)
+        trading_rules.check_halt(request.type or "", asset.symbol, is_halted=self._is_halted(asset.symbol))
+        intent = trading_rules.check_intent(request, position_qty=self._books.qty(asset.symbol))
+        market_price = self._valuation.last_price(asset.symbol)
+        order = make_order(
+            request,
+            asset,
+            intent=intent,
+            market_price=market_price,
+            number=len(self._index) + 1,
+            chance=self._chance,
+            now_ns=now_ns,
+        )
+        trading_rules.check_legs(request, base_price=_base_price(request, market_price))
+        if order.type != "trailing_stop":  # its stop is behind the market by construction
+            trading_rules.check_stop(is_buy=order.is_buy, stop_price=order.stop_price, market_price=market_price)
+        self._check_trading(order, asset, now_ns)
+        return [order, *make_legs(order, request, chance=self._chance)]
 
     def admit_replacement(self, old: SimOrder, change: OrderChange, now_ns: Nanos) -> SimOrder:
         """Check a change of an open order; the answer is the order that will replace it.
@@ -78,16 +89,24 @@ class Intake:
         Raises:
             Refusal: with Alpaca's status, code and text.
         """
-        rules.check_replace(old, change)
-        if change.client_order_id is not None and self._index.has_client_id(change.client_order_id):
-            raise invalid("client_order_id must be unique")
-        new = self._changed(old, change, now_ns)
-        rules.check_prices(new.type, limit_price=new.limit_price, stop_price=new.stop_price)
-        rules.check_wash_trade(new, self._index.open_of(new.symbol))
-        if new.is_buy:
-            self._check_purchase(new, now_ns, instead_of=old)
+        change_rules.check_replace(old, change)
+        asset = self._find_asset(old.symbol)
+        assert asset is not None, f"order {old.id}: expected the asset {old.symbol}"
+        new = make_replacement(old, change, number=len(self._index) + 1, chance=self._chance, now_ns=now_ns)
+        if new.type == "trailing_stop":
+            rules.check_trail(new.type, is_buy=new.is_buy, price=new.trail_price, percent=new.trail_percent)
+            if change.limit_price is not None or change.stop_price is not None:
+                raise invalid("trailing stop orders require no stop or limit price")
         else:
-            self._check_sale(new, instead_of=old)
+            rules.check_prices(new.type, limit_price=new.limit_price, stop_price=new.stop_price)
+            rules.check_tick("limit_price", new.limit_price, asset)
+            rules.check_tick("stop_price", new.stop_price, asset)
+        self._check_client_id(change.client_order_id)
+        if change.stop_price is not None and not new.is_elected:
+            market_price = self._valuation.last_price(new.symbol)
+            trading_rules.check_stop(is_buy=new.is_buy, stop_price=new.stop_price, market_price=market_price)
+        if old.status != "held":  # a held leg holds nothing: its sibling does
+            self._check_trading(new, asset, now_ns, instead_of=old)
         return new
 
     def closing_request(
@@ -102,17 +121,7 @@ class Intake:
         if held is None:
             raise position_not_found()
         size = abs(held.qty)
-        wanted = size
-        if qty is not None and percentage is not None:
-            raise invalid("only one of qty or percentage is accepted")
-        if qty is not None:
-            rules.check_qty(qty)
-            wanted = qty
-        if percentage is not None:
-            if not ZERO < percentage <= _PERCENT:
-                raise invalid("percentage must be between 0 and 100")
-            wanted = shares_down(size * percentage / _PERCENT)
-            rules.check_qty(wanted)
+        wanted = _part(size, qty=qty, percentage=percentage)
         if wanted > size:
             held_qty, holders = self._valuation.held_qty(symbol)
             raise insufficient_qty(
@@ -124,107 +133,82 @@ class Intake:
                 related=[order.id for order in holders],
             )
         side = "sell" if held.qty > ZERO else "buy"
-        return OrderRequest(symbol=symbol, qty=wanted, side=side, type="market", time_in_force="day")
-
-    def _asset(self, request: OrderRequest) -> SimAsset:
-        asset = self._assets.get(request.symbol or "")
-        if asset is None:
-            raise unprocessable(f'asset "{request.symbol}" not found')
-        if not asset.tradable:
-            raise unprocessable(f'asset "{asset.symbol}" is not tradable')
-        is_fractional = request.notional is not None or not is_whole(request.qty or ZERO)
-        if is_fractional and not asset.fractionable:
-            raise unprocessable(f'asset "{asset.symbol}" is not fractionable')
-        return asset
-
-    def _make(self, request: OrderRequest, asset: SimAsset, intent: str, now_ns: Nanos) -> SimOrder:
-        number = len(self._index) + 1
-        assert request.side, "expected a side: the form was checked"
-        assert request.type, "expected a type: the form was checked"
-        assert request.time_in_force, "expected a time in force: the form was checked"
-        return SimOrder(
-            id=self._chance.uuid("order", number),
-            client_order_id=request.client_order_id or self._chance.uuid("client", number),
-            created_at_ns=now_ns,
-            updated_at_ns=now_ns,
-            submitted_at_ns=now_ns,
-            asset_id=asset.id,
-            symbol=asset.symbol,
-            notional=request.notional,
-            qty=request.qty,
-            type=request.type,
-            side=request.side,
-            position_intent=intent,
-            time_in_force=request.time_in_force,
-            limit_price=request.limit_price,
-            stop_price=request.stop_price,
-            status="pending_new",
-            extended_hours=request.extended_hours,
-            expires_at_ns=_expiry(request.time_in_force, now_ns),
-            source=request.source,
-            sequence=number,
+        asset = self._find_asset(symbol)
+        is_crypto = asset is not None and asset.asset_class == "crypto"
+        return OrderRequest(
+            symbol=symbol, qty=wanted, side=side, type="market", time_in_force="gtc" if is_crypto else "day"
         )
 
-    def _changed(self, old: SimOrder, change: OrderChange, now_ns: Nanos) -> SimOrder:
-        number = len(self._index) + 1
-        time_in_force = change.time_in_force or old.time_in_force
-        return SimOrder(
-            id=self._chance.uuid("order", number),
-            client_order_id=change.client_order_id or self._chance.uuid("client", number),
-            created_at_ns=old.created_at_ns,  # both share it (reference, appendix C)
-            updated_at_ns=now_ns,
-            submitted_at_ns=now_ns,
-            replaces=old.id,
-            asset_id=old.asset_id,
-            symbol=old.symbol,
-            qty=old.qty if change.qty is None else change.qty,
-            type=old.type,
-            side=old.side,
-            position_intent=old.position_intent,
-            time_in_force=time_in_force,
-            limit_price=old.limit_price if change.limit_price is None else change.limit_price,
-            stop_price=old.stop_price if change.stop_price is None else change.stop_price,
-            status="pending_new",
-            extended_hours=old.extended_hours,
-            expires_at_ns=_expiry(time_in_force, now_ns),
-            source=old.source,
-            sequence=number,
-            is_elected=old.is_elected,
-        )
+    def _check_client_id(self, client_order_id: str | None) -> None:
+        if client_order_id is not None and self._index.has_client_id(client_order_id):
+            raise invalid("client_order_id must be unique")
 
-    def _check_purchase(self, order: SimOrder, now_ns: Nanos, *, instead_of: SimOrder | None = None) -> None:
+    def _check_trading(
+        self, order: SimOrder, asset: SimAsset, now_ns: Nanos, *, instead_of: SimOrder | None = None
+    ) -> None:
+        """Ask what the account and its other orders allow; sets the price that the order is reserved at."""
+        open_orders = self._index.open_of(order.symbol)
+        trading_rules.check_wash_trade(order, open_orders)
+        trading_rules.check_opening(order, open_orders)
+        if asset.min_order_size is not None and order.qty is not None and order.qty < asset.min_order_size:
+            raise forbidden(f"order qty must be >= minimal qty of order {plain(asset.min_order_size)}")
         price = self._valuation.check_price(order, now_ns)
-        if price is None:
-            raise Refusal(403, 40310000, f"no price of {order.symbol} to check buying power with")
-        order.check_price = price
-        is_fractional = order.qty is None or not is_whole(order.qty)
-        rules.check_purchase(
-            cost_basis=reservation(order),
-            buying_power=self._valuation.buying_power(now_ns, without=instead_of),
-            is_fractional=is_fractional,
+        if order.position_intent == "sell_to_open":
+            refusal = None if self._settings.shorting_enabled else forbidden("account is not allowed to short")
+            trading_rules.check_short(order, asset, refusal=refusal)
+        needs_price = order.qty is None or order.type == "trailing_stop" or not order.is_closing
+        if price is None and needs_price:
+            raise forbidden(f"no price of {order.symbol} to check the order with")
+        order.check_price = price or ZERO
+        if order.is_closing:
+            self._check_closing(order, instead_of)
+        else:
+            self._check_opening(order, now_ns, instead_of)
+
+    def _check_opening(self, order: SimOrder, now_ns: Nanos, instead_of: SimOrder | None) -> None:
+        cost_basis = reservation(order)
+        trading_rules.check_cost(order, cost_basis=cost_basis)
+        held = self._valuation.margins(now_ns)
+        gross_usd = held.long_market_value - held.short_market_value
+        trading_rules.check_exposure(gross_usd=gross_usd, equity_usd=held.equity)
+        trading_rules.check_power(
+            order,
+            cost_basis=cost_basis,
+            power=self._valuation.buying_power(now_ns, without=instead_of),
+            is_replacement=instead_of is not None,
         )
 
-    def _check_sale(self, order: SimOrder, *, instead_of: SimOrder | None = None) -> None:
-        price = self._valuation.last_price(order.symbol)
-        order.check_price = order.limit_price or order.stop_price or price or ZERO
+    def _check_closing(self, order: SimOrder, instead_of: SimOrder | None) -> None:
         held_qty, holders = self._valuation.held_qty(order.symbol)
         if instead_of is not None:
             held_qty -= instead_of.remaining()
             holders = [holder for holder in holders if holder.id != instead_of.id]
-        rules.check_sale(
-            order,
-            wanted=order.remaining(),
-            position_qty=self._books.qty(order.symbol),
-            holders=holders,
-            held=held_qty,
-            shorting_enabled=self._settings.shorting_enabled,
-        )
+        position_qty = self._books.qty(order.symbol)
+        trading_rules.check_closing(order, position_qty=position_qty, holders=holders, held=held_qty)
+        if order.notional is not None:
+            order.qty_cap = abs(position_qty) - held_qty
 
 
-def _expiry(time_in_force: str, now_ns: Nanos) -> int | None:
-    """When an order ends by itself: good till cancelled after about 90 days, everything else with its session."""
-    if time_in_force == "gtc":
-        last_day = new_york_date(now_ns + GTC_DAYS * _DAY_NS)
-        return new_york_ns(last_day, 16)
-    session = calendar.session_closing_after(now_ns)
-    return session.close_ns if session else None
+def _base_price(request: OrderRequest, market_price: Decimal | None) -> Decimal | None:
+    """USD that legs are compared with: where the position will begin, or for an OCO, where it stands."""
+    if request.type == "limit" and request.order_class != "oco":
+        return request.limit_price
+    return market_price
+
+
+def _part(size: Decimal, *, qty: Decimal | None, percentage: Decimal | None) -> Decimal:
+    """How much of a position to close; of whole shares a percentage is whole shares (reference 3.1)."""
+    if qty is not None and percentage is not None:
+        raise invalid("only one of qty or percentage is accepted")
+    if qty is not None:
+        rules.check_qty(qty)
+        return shares_down(qty)
+    if percentage is None:
+        return size
+    if not ZERO < percentage <= _PERCENT:
+        raise invalid("percentage must be between 0 and 100")
+    wanted = shares_down(size * percentage / _PERCENT)
+    if is_whole(size) and not is_multiple(wanted, _ONE_SHARE):
+        wanted = cut_to(wanted, _ONE_SHARE)
+    rules.check_qty(wanted)
+    return wanted

@@ -52,6 +52,15 @@ def is_sub_penny(price: Decimal) -> bool:
     return price % step != ZERO
 
 
+def is_multiple(amount: Decimal, step: Decimal) -> bool:
+    return amount % step == ZERO
+
+
+def cut_to(amount: Decimal, step: Decimal) -> Decimal:
+    """Cut to a multiple of `step`, toward zero."""
+    return (amount // step * step).normalize() + ZERO
+
+
 def is_whole(quantity: Decimal) -> bool:
     return quantity == quantity.to_integral_value()
 

@@ -19,6 +19,10 @@ FINAL_STATUSES = frozenset({"filled", "canceled", "expired", "replaced", "reject
 MATCHING_STATUSES = frozenset({"new", "partially_filled", "pending_cancel", "pending_replace"})
 """A request to cancel or replace has not yet reached the book: the order can still fill (reference 2.6)."""
 
+COMPLEX_CLASSES = frozenset({"bracket", "oco", "oto"})
+TAKE_PROFIT = "take_profit"
+STOP_LOSS = "stop_loss"
+
 NOTIONAL_QTY_STEP = Decimal("0.000000001")
 AVERAGE_STEP = Decimal("0.000000001")
 
@@ -70,6 +74,9 @@ class SimOrder(msgspec.Struct, kw_only=True):
     is_elected: bool = False  # its stop price has been touched
     is_resting: bool = False  # it was in the book and not marketable: from then on it fills at its own price
     check_price: Decimal = ZERO  # USD a share, what buying power is reserved at
+    is_armed: bool = False  # a held stop-loss leg whose stop price counts: its position is there
+    is_doomed: bool = False  # a fault: taken, and rejected when the venue answers
+    qty_cap: Decimal | None = None  # of a closing order by amount: the shares there were; it fills no more of them
 
     @property
     def filled_avg_price(self) -> Decimal | None:
@@ -86,6 +93,21 @@ class SimOrder(msgspec.Struct, kw_only=True):
     def is_buy(self) -> bool:
         return self.side == "buy"
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether it was sent to make a position smaller."""
+        return self.position_intent.endswith("_to_close")
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether the market can do something to it: fill it, or elect its stop."""
+        return self.status in MATCHING_STATUSES or (self.is_armed and self.status == "held")
+
+    @property
+    def rests_here(self) -> bool:
+        """Whether it waits at the broker rather than at a venue: cancels and replacements need no journey."""
+        return self.status in ("accepted", "held") or (self.type == "trailing_stop" and not self.is_elected)
+
     def remaining(self, price: Decimal | None = None) -> Decimal:
         """Shares still to fill; for an order by amount, what the rest of the amount buys at `price` (or reserves)."""
         if self.qty is not None:
@@ -93,7 +115,8 @@ class SimOrder(msgspec.Struct, kw_only=True):
         assert self.notional is not None, f"order {self.id}: expected qty or notional, found neither"
         unit_price = price or self.check_price
         rest = max(ZERO, self.notional - self.filled_cost)
-        return (rest / unit_price).quantize(NOTIONAL_QTY_STEP, rounding="ROUND_DOWN") if unit_price else ZERO
+        wanted = (rest / unit_price).quantize(NOTIONAL_QTY_STEP, rounding="ROUND_DOWN") if unit_price else ZERO
+        return wanted if self.qty_cap is None else min(wanted, self.qty_cap - self.filled_qty)
 
     def snapshot(self) -> SimOrder:
         """A copy that later changes leave alone."""

@@ -89,7 +89,20 @@ def insufficient_qty(
     return forbidden(message, **extra)
 
 
-def wash_trade(*, existing_order_id: str, reason: str) -> Refusal:
+def insufficient_balance(*, currency: str, requested: Decimal, available: Decimal, balance: Decimal) -> Refusal:
+    """Of coins, or of dollars for coins; its symbol is always the currency of the pair (reported so)."""
     return forbidden(
-        "potential wash trade detected. use complex orders", existing_order_id=existing_order_id, reject_reason=reason
+        f"insufficient balance for {currency} (requested: {plain(requested)}, available: {plain(available)})",
+        available=plain(available),
+        balance=plain(balance),
+        symbol="USD",
+    )
+
+
+def wash_trade(*, existing_order_id: str, reason: str, **prices: str) -> Refusal:
+    return forbidden(
+        "potential wash trade detected. use complex orders",
+        existing_order_id=existing_order_id,
+        reject_reason=reason,
+        **prices,
     )

@@ -11,6 +11,19 @@ from quant_trading_system.simulator.numbers import parse_number
 from quant_trading_system.simulator.refusals import malformed
 
 
+class StopLoss(msgspec.Struct, frozen=True, kw_only=True):
+    """The wish for a stop-loss leg; USD."""
+
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
+
+
+class TakeProfit(msgspec.Struct, frozen=True, kw_only=True):
+    """The wish for a take-profit leg; USD."""
+
+    limit_price: Decimal | None = None
+
+
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of `POST /v2/orders` (reference 2.2). Strings are kept as sent; `rules` judges them."""
 
@@ -27,7 +40,10 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     extended_hours: bool = False
     client_order_id: str | None = None
     order_class: str = ""
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
     position_intent: str | None = None
+    has_advanced_instructions: bool = False  # how to route it: the simulated venue has one way
     source: str | None = None  # never of the body: names who sent it where it was not the API's client
 
     @classmethod
@@ -51,7 +67,10 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
             extended_hours=_flag(body, "extended_hours"),
             client_order_id=_text(body, "client_order_id"),
             order_class=_text(body, "order_class") or "",
+            take_profit=_take_profit(body),
+            stop_loss=_stop_loss(body),
             position_intent=_text(body, "position_intent"),
+            has_advanced_instructions=_object(body, "advanced_instructions") is not None,
         )
 
 
@@ -64,6 +83,12 @@ class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
     trail: Decimal | None = None
     client_order_id: str | None = None
+    notional: Decimal | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks for nothing but another name."""
+        return all(getattr(self, name) is None for name in self.__struct_fields__ if name != "client_order_id")
 
     @classmethod
     def from_body(cls, body: Mapping[str, object]) -> OrderChange:
@@ -79,6 +104,7 @@ class OrderChange(msgspec.Struct, frozen=True, kw_only=True):
             stop_price=_number(body, "stop_price"),
             trail=_number(body, "trail"),
             client_order_id=_text(body, "client_order_id"),
+            notional=_number(body, "notional"),
         )
 
 
@@ -96,6 +122,27 @@ def _number(body: Mapping[str, object], name: str) -> Decimal | None:
         return parse_number(body.get(name))
     except ValueError:
         raise malformed() from None
+
+
+def _object(body: Mapping[str, object], name: str) -> Mapping[str, object] | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise malformed()
+    return value
+
+
+def _take_profit(body: Mapping[str, object]) -> TakeProfit | None:
+    wish = _object(body, "take_profit")
+    return None if wish is None else TakeProfit(limit_price=_number(wish, "limit_price"))
+
+
+def _stop_loss(body: Mapping[str, object]) -> StopLoss | None:
+    wish = _object(body, "stop_loss")
+    if wish is None:
+        return None
+    return StopLoss(stop_price=_number(wish, "stop_price"), limit_price=_number(wish, "limit_price"))
 
 
 def _flag(body: Mapping[str, object], name: str) -> bool:

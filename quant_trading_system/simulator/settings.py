@@ -22,6 +22,7 @@ class ExchangeSettings:
     multiplier: int = 2  # 1: cash account; 2: margin account over night (reference 2.13)
     shorting_enabled: bool = False
     partial_fill_probability: float = 0.1  # Alpaca's paper account (reference 2.14)
+    tells_held_legs: bool = False  # events for held legs that end with their group; Alpaca sends none (reference 2.10)
     # Venue time between a request and what it causes; small, so that they vanish at speed 60 as they do in life.
     ack_latency_ms_mean: float = 4.0
     fill_latency_ms_mean: float = 8.0

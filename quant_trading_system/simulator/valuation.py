@@ -16,7 +16,7 @@ from quant_trading_system.simulator.account import (
     reserved_by,
 )
 from quant_trading_system.simulator.assets import SimAsset
-from quant_trading_system.simulator.desk import held_by
+from quant_trading_system.simulator.holdings import held_by
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.ledger import Books, Position
 from quant_trading_system.simulator.market.source import MarketSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from quant_trading_system.simulator.events import Execution, OrderEvent
@@ -21,8 +22,8 @@ def plain_or_none(amount: Decimal | None) -> str | None:
     return None if amount is None else plain(amount)
 
 
-def order_json(order: SimOrder) -> Json:
-    """The order object of REST answers (reference 2.3, recorded 2026-09-18; legs come with order classes)."""
+def order_json(order: SimOrder, legs: Sequence[SimOrder] = ()) -> Json:
+    """The order object of REST answers (reference 2.3, recorded 2026-09-18); `legs` is null where it is not nested."""
     return {
         "id": order.id,
         "client_order_id": order.client_order_id,
@@ -53,7 +54,7 @@ def order_json(order: SimOrder) -> Json:
         "stop_price": plain_or_none(order.stop_price),
         "status": order.status,
         "extended_hours": order.extended_hours,
-        "legs": None,
+        "legs": [order_json(leg) for leg in legs] or None,
         "trail_percent": plain_or_none(order.trail_percent),
         "trail_price": plain_or_none(order.trail_price),
         "hwm": plain_or_none(order.hwm),

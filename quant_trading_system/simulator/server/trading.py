@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from quant_trading_system.simulator.exchange import CloseResult
+from quant_trading_system.simulator.exchange import CloseResult, Exchange
 from quant_trading_system.simulator.numbers import parse_number
 from quant_trading_system.simulator.order_index import OrderQuery
+from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import invalid
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.server.account_wire import position_json
@@ -19,6 +20,8 @@ from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 ORDERS_PAGE_DEFAULT = 50
 ORDERS_PAGE_MAX = 500
+EQUITY_CLASSES = frozenset({"us_equity", "us_equity_chain", "global_equity", "us_index", "ipo"})
+ASSET_CLASSES = EQUITY_CLASSES | {"us_option", "crypto", "crypto_perp", "treasury", "corporate", "all"}
 
 
 def add_trading_routes(router: web.UrlDispatcher) -> None:
@@ -38,12 +41,15 @@ def add_trading_routes(router: web.UrlDispatcher) -> None:
 
 async def _submit(request: web.Request) -> web.Response:
     wish = OrderRequest.from_body(await read_object(request))
-    return json_answer(order_json(_ready(request).exchange.submit(wish)))
+    exchange = _ready(request).exchange
+    return json_answer(_nested(exchange, exchange.submit(wish)))
 
 
 async def _list_orders(request: web.Request) -> web.Response:
     query = Query(request.query, invalid)
-    orders = _ready(request).exchange.orders(
+    exchange = _ready(request).exchange
+    is_nested = query.flag("nested")
+    orders = exchange.orders(
         OrderQuery(
             status=query.choice("status", ("open", "closed", "all"), "open"),
             limit=query.whole("limit", ORDERS_PAGE_DEFAULT, low=1, high=ORDERS_PAGE_MAX),
@@ -52,18 +58,31 @@ async def _list_orders(request: web.Request) -> web.Response:
             direction=query.choice("direction", ("asc", "desc"), "desc"),
             symbols=tuple(query.names("symbols")),
             side=query.text("side") or None,
+            asset_classes=_asset_classes(request),
+            nested=is_nested,
             before_order_id=query.text("before_order_id") or None,
             after_order_id=query.text("after_order_id") or None,
         )
     )
-    return json_answer([order_json(order) for order in orders])
+    return json_answer([_nested(exchange, order) if is_nested else order_json(order) for order in orders])
+
+
+def _asset_classes(request: web.Request) -> tuple[str, ...]:
+    """The classes asked for, as a comma list or as a parameter that is repeated; none means all."""
+    listed = [name for value in request.query.getall("asset_class", []) for name in value.split(",") if name]
+    for name in listed:
+        if name not in ASSET_CLASSES:
+            raise invalid(f"invalid asset_class: {name}")
+    return () if "all" in listed else tuple(listed)
 
 
 async def _cancel_all(request: web.Request) -> web.Response:
     venue = _ready(request)
     _may_stick(venue, request)
+    exchange = venue.exchange
     rows = [
-        {"id": order.id, "status": status, "body": order_json(order)} for order, status in venue.exchange.cancel_all()
+        {"id": result.order_id, "status": result.http_status, "body": _nested(exchange, result.order)}
+        for result in exchange.cancel_all()
     ]
     return json_answer(rows, status=207)
 
@@ -76,12 +95,16 @@ async def _order_by_client_id(request: web.Request) -> web.Response:
 
 
 async def _order(request: web.Request) -> web.Response:
-    return json_answer(order_json(_ready(request).exchange.order(request.match_info["order_id"])))
+    is_nested = Query(request.query, invalid).flag("nested")
+    exchange = _ready(request).exchange
+    order = exchange.order(request.match_info["order_id"])
+    return json_answer(_nested(exchange, order) if is_nested else order_json(order))
 
 
 async def _replace(request: web.Request) -> web.Response:
     change = OrderChange.from_body(await read_object(request))
-    return json_answer(order_json(_ready(request).exchange.replace(request.match_info["order_id"], change)))
+    exchange = _ready(request).exchange
+    return json_answer(_nested(exchange, exchange.replace(request.match_info["order_id"], change)))
 
 
 async def _cancel(request: web.Request) -> web.Response:
@@ -101,17 +124,18 @@ async def _position(request: web.Request) -> web.Response:
 
 async def _close_all(request: web.Request) -> web.Response:
     cancel_orders = Query(request.query, invalid).flag("cancel_orders")
-    results = _ready(request).exchange.close_all(cancel_orders=cancel_orders)
-    return json_answer([_close_json(result) for result in results], status=207)
+    exchange = _ready(request).exchange
+    results = exchange.close_all(cancel_orders=cancel_orders)
+    return json_answer([_close_json(exchange, result) for result in results], status=207)
 
 
-def _close_json(result: CloseResult) -> Json:
+def _close_json(exchange: Exchange, result: CloseResult) -> Json:
     """One entry of a close-all; a refusal inside the 207 has its error object as body (reference 3.3)."""
     if result.refusal is not None:
         body: Json = result.refusal.body()
     else:
         assert result.order is not None, f"{result.symbol}: expected an order or a refusal"
-        body = order_json(result.order)
+        body = _nested(exchange, result.order)
     return {"symbol": result.symbol, "status": result.http_status, "body": body}
 
 
@@ -125,6 +149,11 @@ async def _close(request: web.Request) -> web.Response:
         raise invalid("only one of qty or percentage is accepted")
     symbol = request.match_info["symbol"]
     return json_answer(order_json(_ready(request).exchange.close_position(symbol, qty=qty, percentage=percentage)))
+
+
+def _nested(exchange: Exchange, order: SimOrder) -> Json:
+    """An order with its legs rolled up into it."""
+    return order_json(order, exchange.legs(order))
 
 
 def _ready(request: web.Request) -> Venue:

@@ -193,8 +193,8 @@ def test_everything_open_is_cancelled_in_one_call():
     floor = Floor()
     orders = [floor.submit(buy(symbol, type="limit", limit_price="90")) for symbol in ("AAPL", "MSFT", "SPY")]
     floor.wait()
-    assert [(order.id, status) for order, status in floor.exchange.cancel_all()] == [(o.id, 200) for o in orders]
-    assert [status for _, status in floor.exchange.cancel_all()] == [422, 422, 422]
+    assert [(r.order_id, r.http_status) for r in floor.exchange.cancel_all()] == [(o.id, 200) for o in orders]
+    assert [result.http_status for result in floor.exchange.cancel_all()] == [422, 422, 422]
     floor.wait()
     assert {order.status for order in orders} == {"canceled"}
     assert floor.exchange.cancel_all() == []
