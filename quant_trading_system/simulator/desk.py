@@ -61,7 +61,7 @@ class OrderDesk:
         for leg in legs:
             self._index.add(leg)
             self._recorder.changed(leg)
-        if is_routable and order.type == "trailing_stop" and not order.is_doomed:
+        if is_routable and order.type == "trailing_stop":
             self._become_new(order, now_ns)
             return
         if order.status == "pending_new" or not is_routable:
@@ -80,17 +80,25 @@ class OrderDesk:
         self._plan_acknowledgement(order, now_ns)
 
     def acknowledge(self, order: SimOrder, now_ns: Nanos) -> None:
-        """The venue has it: `new`, and after a moment it can fill. A doomed one it does not take."""
+        """The venue has it: `new`, and after a moment it can fill. Of a doomed one it says nothing yet."""
         if order.status == "accepted":
             self.release(order, now_ns)
-        if order.status != "pending_new" or order.replaces is not None:
+        if order.status != "pending_new" or order.replaces is not None or order.doomed_at_ns is not None:
             return  # cancelled meanwhile, or a replacement, which its original brings to life
-        if order.is_doomed:
-            self._end(order, "rejected", now_ns)
-            return
         self._become_new(order, now_ns)
         if (group := order_classes.group_of(order, self._index)) is not None:
             self._take(order_classes.after_acknowledgement(order, group), group, now_ns, cause=order)
+
+    def doom(self, order: SimOrder, at_ns: Nanos, *, is_silent: bool) -> None:
+        """A fault: let the venue reject an order that was taken; until then it says nothing of it."""
+        order.doomed_at_ns, order.dies_silently = at_ns, is_silent
+        self._recorder.changed(order)
+        self._schedule.plan(at_ns, Action.REJECT, order.id)
+
+    def reject(self, order: SimOrder, now_ns: Nanos) -> None:
+        """The venue does not want it; what has filled or ended before is left alone."""
+        if order.is_open:
+            self._end(order, "rejected", now_ns, is_told=not order.dies_silently)
 
     # --- going out ----------------------------------------------------------------------------------------------------
 
@@ -298,10 +306,10 @@ class OrderDesk:
             self._recorder.changed(stop_loss)
 
     def _end_with(self, cause: SimOrder, order: SimOrder, now_ns: Nanos) -> None:
-        """End an order because another one of its group did something. Of a held leg no client is told
-        (reference 2.10); it is seen by asking."""
+        """End an order because another one of its group did something, whose steps see to the rest of the group.
+        Of a held leg no client is told (reference 2.10); it is seen by asking."""
         is_told = order.status != "held" or self._settings.tells_held_legs
-        self._end(order, "expired" if cause.status == "expired" else "canceled", now_ns, is_told=is_told)
+        self._states.end(order, "expired" if cause.status == "expired" else "canceled", now_ns, is_told=is_told)
 
     def _end(self, order: SimOrder, status: str, now_ns: Nanos, *, is_told: bool = True) -> None:
         group = order_classes.group_of(order, self._index)
@@ -345,3 +353,5 @@ class OrderDesk:
                 pass
         if order.is_watched:
             self.plan_match(order, now_ns)
+        if order.doomed_at_ns is not None:
+            self._schedule.plan(order.doomed_at_ns, Action.REJECT, order.id)

@@ -154,17 +154,13 @@ class Exchange:
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
-    def submit(self, request: OrderRequest, *, is_doomed: bool = False) -> SimOrder:
+    def submit(self, request: OrderRequest) -> SimOrder:
         """Take a new order, with its legs.
-
-        Args:
-            is_doomed: a fault: the order is taken, and rejected a moment later, when the venue answers.
 
         Raises:
             Refusal: Alpaca's answer where it is not taken.
         """
         order, *legs = self._intake.admit(request, self._now_ns)
-        order.is_doomed = is_doomed
         self._desk.enter(order, legs, self._now_ns, is_routable=self._floor.takes(order))
         self._recorder.commit(self._now_ns)
         return order
@@ -226,6 +222,17 @@ class Exchange:
     def legs(self, order: SimOrder) -> list[SimOrder]:
         """The legs of an order as they are now, take-profit first; none of a simple one or of a leg."""
         return order_classes.legs_of(order, self._index)
+
+    def doom(self, order_id: str, *, delay_ns: int, is_silent: bool = False) -> None:
+        """A fault: an order that was answered with 200 is rejected some venue time later, with an event or without.
+
+        Raises:
+            Refusal: unknown.
+        """
+        order = self._index.get(order_id)
+        if order.is_open:
+            self._desk.doom(order, Nanos(self._now_ns + delay_ns), is_silent=is_silent)
+            self._recorder.commit(self._now_ns)
 
     def order(self, order_id: str) -> SimOrder:
         """An order by its id. Raises Refusal 404, or 422 where it is no id."""

@@ -75,7 +75,8 @@ class SimOrder(msgspec.Struct, kw_only=True):
     is_resting: bool = False  # it was in the book and not marketable: from then on it fills at its own price
     check_price: Decimal = ZERO  # USD a share, what buying power is reserved at
     is_armed: bool = False  # a held stop-loss leg whose stop price counts: its position is there
-    is_doomed: bool = False  # a fault: taken, and rejected when the venue answers
+    doomed_at_ns: int | None = None  # a fault: it was taken, and the venue will reject it then
+    dies_silently: bool = False  # and no event will tell of that
     qty_cap: Decimal | None = None  # of a closing order by amount: the shares there were; it fills no more of them
 
     @property

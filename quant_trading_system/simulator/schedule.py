@@ -17,6 +17,7 @@ class Action(StrEnum):
     MATCH = "match"
     CANCEL = "cancel"
     REPLACE = "replace"
+    REJECT = "reject"
 
 
 class Schedule:

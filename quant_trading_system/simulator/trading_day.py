@@ -113,6 +113,8 @@ class TradingDay:
                 self._desk.complete_cancel(self._index.known(order_id), now_ns)
             case Action.REPLACE:
                 self._desk.complete_replacement(self._index.known(order_id), now_ns)
+            case Action.REJECT:
+                self._desk.reject(self._index.known(order_id), now_ns)
 
     def _ring_open(self) -> None:
         session = self._market.session_closing_after(self.now_ns)

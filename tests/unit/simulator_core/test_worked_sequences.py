@@ -62,6 +62,17 @@ def test_w3_a_limit_order_away_from_the_market_is_cancelled():
     assert order.canceled_at_ns == floor.events[-1].timestamp_ns
 
 
+def test_w3_when_a_fill_is_faster_than_the_cancel_its_owner_is_told_so():
+    floor = Floor()
+    order = floor.submit(buy(type="limit", limit_price="90"))
+    floor.wait()
+    floor.exchange.cancel(order.id)
+    floor.market.say(SimQuote("AAPL", 88.0, 100, 89.0, 100, floor.exchange.now_ns + 1))
+    floor.wait()
+    assert floor.told(order) == ["pending_new", "new", "fill", "order_cancel_rejected"]
+    assert (order.status, order.canceled_at_ns) == ("filled", None)
+
+
 def test_w4_a_replaced_order_gives_way_to_a_new_one():
     floor = Floor()
     old = floor.submit(buy(type="limit", limit_price="90"))
@@ -100,6 +111,77 @@ def test_a_replacement_that_is_cancelled_in_time_leaves_the_old_order_alive():
     assert new.status == "canceled"
     assert old.status in ("new", "replaced"), "either request may have been first"
     assert old.status == "replaced" or "order_replace_rejected" in floor.told(old)
+
+
+def bracket(floor: Floor, **fields: object):
+    """A buy of ten at the market between 95 and 110: entry, take-profit, stop-loss."""
+    legs = {"take_profit": {"limit_price": "110"}, "stop_loss": {"stop_price": "95"}}
+    entry = floor.submit(buy(order_class="bracket", **{**legs, **fields}))
+    return entry, *floor.exchange.legs(entry)
+
+
+def test_w5_a_bracket_is_accepted_with_held_legs_and_its_take_profit_follows_the_entry():
+    floor = Floor()
+    entry, profit, loss = bracket(floor)
+    assert (entry.status, profit.status, loss.status) == ("accepted", "held", "held")
+    assert {entry.submitted_at_ns, profit.submitted_at_ns, loss.submitted_at_ns} == {floor.exchange.now_ns}
+    sent_at_ns = entry.submitted_at_ns
+    floor.wait()
+    assert [(event.event, event.order.id) for event in floor.events] == [
+        ("pending_new", entry.id),
+        ("new", entry.id),
+        ("fill", entry.id),
+        ("new", profit.id),
+    ]
+    assert (entry.status, profit.status, loss.status) == ("filled", "new", "held")
+    assert profit.submitted_at_ns == entry.filled_at_ns > sent_at_ns
+    assert loss.submitted_at_ns == sent_at_ns
+
+
+def test_w5_the_take_profit_ends_the_stop_loss_of_which_rest_alone_tells():
+    floor = Floor()
+    entry, profit, loss = bracket(floor)
+    floor.wait()
+    floor.quote(110.00, 110.02)
+    assert (profit.status, loss.status) == ("filled", "canceled")
+    assert floor.told(profit) == ["new", "fill"]
+    assert floor.told(loss) == []
+    assert loss.canceled_at_ns == profit.filled_at_ns
+    assert floor.exchange.positions() == []
+    assert floor.exchange.orders() == []
+    assert floor.told(entry) == ["pending_new", "new", "fill"]
+
+
+def test_w5_held_legs_are_told_of_where_the_switch_says_so():
+    floor = Floor(tells_held_legs=True)
+    _, profit, loss = bracket(floor)
+    floor.wait()
+    floor.quote(110.00, 110.02)
+    assert (floor.told(profit), floor.told(loss)) == (["new", "fill"], ["canceled"])
+
+
+def test_w5_an_elected_stop_loss_takes_the_place_of_the_take_profit():
+    floor = Floor()
+    _, profit, loss = bracket(floor)
+    floor.wait()
+    floor.events.clear()
+    floor.quote(94.90, 94.95)
+    floor.trade(94.95)
+    floor.wait()
+    told = [(event.event, event.order.id) for event in floor.events]
+    assert told == [("canceled", profit.id), ("new", loss.id), ("fill", loss.id)]
+    assert (profit.status, loss.status) == ("canceled", "filled")
+    assert floor.exchange.positions() == []
+
+
+def test_w5_a_bracket_that_is_cancelled_before_it_fills_is_cancelled_with_its_legs():
+    floor = Floor()
+    entry, profit, loss = bracket(floor, type="limit", limit_price="98")
+    floor.wait()
+    floor.exchange.cancel(entry.id)
+    floor.wait()
+    assert {order.status for order in (entry, profit, loss)} == {"canceled"}
+    assert floor.told(entry) == ["pending_new", "new", "canceled"]
 
 
 def test_w6_a_position_behind_an_open_sell_cannot_be_closed():
@@ -158,66 +240,3 @@ def test_w9_an_order_after_hours_waits_for_the_next_open():
     floor.until(tuesday_open_ns + NANOS_PER_SECOND)
     floor.quote(99.99, 100.01)
     assert floor.told(order) == ["accepted", "pending_new", "new", "fill"]
-
-
-def test_an_order_that_waits_for_the_open_is_cancelled_at_once():
-    floor = Floor()
-    floor.until(CLOSE_NS + NANOS_PER_SECOND)
-    order = floor.submit(buy())
-    floor.exchange.cancel(order.id)
-    assert order.status == "canceled"
-    assert floor.told(order) == ["accepted", "canceled"]
-
-
-@pytest.mark.parametrize(
-    ("part", "sold"), [({}, D(8)), ({"qty": D(3)}, D(3)), ({"percentage": D(25)}, D(2)), ({"percentage": D(100)}, D(8))]
-)
-def test_a_position_is_closed_whole_by_quantity_or_by_percentage(part, sold):
-    floor = Floor()
-    floor.hold(8)
-    order = floor.exchange.close_position("AAPL", **part)
-    assert (order.side, order.qty, order.time_in_force) == ("sell", sold, "day")
-    floor.wait()
-    assert order.status == "filled"
-
-
-def test_a_position_is_found_by_the_id_of_its_asset():
-    floor = Floor()
-    floor.hold(8)
-    asset = floor.exchange.asset("AAPL")
-    assert floor.exchange.position(asset.id).symbol == "AAPL"
-    assert floor.exchange.close_position(asset.id).symbol == "AAPL"
-
-
-def test_everything_open_is_cancelled_in_one_call():
-    floor = Floor()
-    orders = [floor.submit(buy(symbol, type="limit", limit_price="90")) for symbol in ("AAPL", "MSFT", "SPY")]
-    floor.wait()
-    assert [(r.order_id, r.http_status) for r in floor.exchange.cancel_all()] == [(o.id, 200) for o in orders]
-    assert [result.http_status for result in floor.exchange.cancel_all()] == [422, 422, 422]
-    floor.wait()
-    assert {order.status for order in orders} == {"canceled"}
-    assert floor.exchange.cancel_all() == []
-
-
-def test_somebody_elses_order_goes_the_same_way_under_an_id_of_the_exchange():
-    floor = Floor()
-    order = floor.exchange.external_order(buy(qty="5", client_order_id="never mine"))
-    assert order.client_order_id != "never mine"
-    assert order.source == "app"
-    floor.wait()
-    assert floor.told(order) == ["pending_new", "new", "fill"]
-    assert floor.exchange.position("AAPL").qty == 5
-
-
-def test_stuck_cancels_stay_pending_until_they_are_let_go():
-    floor = Floor()
-    order = floor.submit(buy(type="limit", limit_price="90"))
-    floor.wait()
-    floor.exchange.cancels_stuck = True
-    floor.exchange.cancel(order.id)
-    floor.wait(600)
-    assert order.status == "pending_cancel"
-    floor.exchange.cancels_stuck = False
-    floor.wait()
-    assert order.status == "canceled"
