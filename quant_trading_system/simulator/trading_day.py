@@ -67,26 +67,42 @@ class TradingDay:
                 self._desk.release(order, self.now_ns)
 
     def advance(self, now_ns: Nanos) -> None:
-        """Play up to a moment, or EVENTS_PER_ADVANCE_MAX messages; a moment that has passed does nothing."""
+        """Play up to a moment, or EVENTS_PER_ADVANCE_MAX messages; a moment that has passed does nothing.
+
+        The market is never asked beyond what is planned next, so that its latest values, when that comes, are those of
+        the moment before, however finely the caller cuts time.
+        """
         target_ns = max(now_ns, self.now_ns)
-        for played, event in enumerate(self._market.events_until(target_ns), start=1):
+        left = EVENTS_PER_ADVANCE_MAX
+        while left > 0:
+            until_ns = min(target_ns, self._schedule.next_due_ns - 1)
+            left = self._play_until(until_ns, left)
+            if left == 0 or self._schedule.next_due_ns <= until_ns:
+                continue  # something was planned that comes first
+            if until_ns == target_ns:
+                self.now_ns = target_ns
+                return
+            self._run_planned(self._schedule.next_due_ns)
+
+    def _play_until(self, until_ns: int, left: int) -> int:
+        """Play at most `left` messages, and none behind what they plan; how many may still be played."""
+        schedule = self._schedule
+        for event in self._market.events_until(Nanos(until_ns)):
             self._play(event)
-            if played >= EVENTS_PER_ADVANCE_MAX:
+            left -= 1
+            if left == 0 or schedule.next_due_ns <= until_ns:
                 break
-        else:
-            self._run_planned(target_ns)
-            self.now_ns = target_ns
+        return left
 
     def _play(self, event: MarketEvent) -> None:
         kind = type(event)
-        if kind is not SimBar:  # a bar is stamped with its beginning: it tells of time that has been played
-            if event.ts_ns >= self._schedule.next_due_ns:
-                self._run_planned(event.ts_ns)
+        # A bar is stamped with its beginning, a late report with the time of the trade: they tell of time gone by.
+        if kind is not SimBar and event.ts_ns >= self.now_ns:
             self.now_ns = Nanos(event.ts_ns)
-            if isinstance(event, SimQuote):
-                self._floor.on_quote(event)
-            elif isinstance(event, SimTrade):
-                self._floor.on_trade(event)
+            if kind is SimQuote:
+                self._floor.on_quote(event)  # type: ignore[arg-type]
+            elif kind is SimTrade:
+                self._floor.on_trade(event)  # type: ignore[arg-type]
         if len(self.market_events) >= MARKET_EVENTS_MAX:
             self.market_events.popleft()
             self.market_events_dropped += 1

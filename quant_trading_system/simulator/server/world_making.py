@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.datafiles import DataDirectory
+from quant_trading_system.simulator.assets import DEFAULT_CRYPTO, DEFAULT_SYMBOLS, is_pair
 from quant_trading_system.simulator.calendar import FIRST_YEAR, LAST_YEAR, sessions_before
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.market.recorded import RecordedMarket
@@ -34,10 +36,8 @@ def default_shape(wish: WorldWish) -> WorldShape:
         market = RecordedMarket(DataDirectory(Path(wish.data)))
         start_ns, symbols = market.start_ns, tuple(market.symbols)
     else:
-        from quant_trading_system.simulator.assets import DEFAULT_SYMBOLS
-
         tomorrow = new_york_date(time.time_ns()) + timedelta(days=1)
-        start_ns, symbols = sessions_before(tomorrow, 1)[-1].open_ns, tuple(sorted(DEFAULT_SYMBOLS))
+        start_ns, symbols = sessions_before(tomorrow, 1)[-1].open_ns, tuple(sorted((*DEFAULT_SYMBOLS, *DEFAULT_CRYPTO)))
     return WorldShape(data=wish.data, start_ns=start_ns, seed=SEED_DEFAULT, cash=CASH_USD_DEFAULT, symbols=symbols)
 
 
@@ -52,8 +52,23 @@ def make_market(shape: WorldShape, *, state_dir: Path | None = None) -> MarketSo
         DataFileError: the recorded data cannot be played from the start on, or lacks a symbol.
         WorldConflict: the start lies outside the calendar.
     """
+    pairs = [symbol for symbol in shape.symbols if is_pair(symbol)]
+    equities = [symbol for symbol in shape.symbols if not is_pair(symbol)]
+    if not equities:
+        raise WorldConflict(f"--symbols: expected at least one equity beside {', '.join(pairs) or 'nothing'}")
     if shape.data is not None:
-        return _make_recorded(shape, Path(shape.data), state_dir)
+        made: MarketSource = _make_recorded(shape, Path(shape.data), equities, state_dir)
+    else:
+        made = _make_generated(shape, equities)
+    if not pairs:
+        return made
+    from quant_trading_system.simulator.market.both import BothMarkets  # loads numpy, as below
+    from quant_trading_system.simulator.market.crypto import CryptoMarket
+
+    return BothMarkets(made, CryptoMarket(seed=shape.seed, start_ns=Nanos(shape.start_ns), pairs=pairs))
+
+
+def _make_generated(shape: WorldShape, symbols: Sequence[str]) -> MarketSource:
     year = new_york_date(shape.start_ns).year
     if not FIRST_YEAR + HISTORY_YEARS <= year < LAST_YEAR:
         raise WorldConflict(
@@ -62,11 +77,11 @@ def make_market(shape: WorldShape, *, state_dir: Path | None = None) -> MarketSo
         )
     from quant_trading_system.simulator.market.generated import GeneratedMarket  # loads numpy
 
-    return GeneratedMarket(seed=shape.seed, start_ns=Nanos(shape.start_ns), symbols=shape.symbols)
+    return GeneratedMarket(seed=shape.seed, start_ns=Nanos(shape.start_ns), symbols=symbols)
 
 
-def _make_recorded(shape: WorldShape, data: Path, state_dir: Path | None) -> RecordedMarket:
-    market = RecordedMarket(DataDirectory(data).only(shape.symbols))
+def _make_recorded(shape: WorldShape, data: Path, symbols: Sequence[str], state_dir: Path | None) -> RecordedMarket:
+    market = RecordedMarket(DataDirectory(data).only(symbols))
     market.check_start(shape.start_ns)
     judge_data(shape, market, now_ns=shape.start_ns, state_dir=state_dir)
     return market
@@ -81,7 +96,7 @@ def judge_data(shape: WorldShape, market: MarketSource, *, now_ns: int, state_di
     if shape.data is None:
         return
     session = market.session_closing_after(now_ns)
-    directory = DataDirectory(Path(shape.data)).only(shape.symbols)
+    directory = DataDirectory(Path(shape.data)).only(symbol for symbol in shape.symbols if not is_pair(symbol))
     check_recorded(directory, first_day=session.day if session else None, state_dir=state_dir)
 
 

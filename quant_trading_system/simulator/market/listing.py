@@ -1,0 +1,150 @@
+"""Turns drawn columns into market messages: names, prices, conditions. Decides how ticks and units are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quant_trading_system.simulator.assets import PROFILES, crypto_profile_of
+from quant_trading_system.simulator.conditions import EXTENDED_HOURS, IEX, ODD_LOT, regular_sale, tape_of
+from quant_trading_system.simulator.events import MarketEvent, SimQuote, SimTrade
+from quant_trading_system.simulator.market.draws import Floats, Ints
+from quant_trading_system.simulator.market.minute_draw import Bools, DrawnQuotes, DrawnTrades
+
+CENTS_PER_USD = 100.0
+_Objects = NDArray[np.object_]
+
+
+class Listing:
+    """How each of some symbols is written. Rows of `Minutes` name symbols by their place here."""
+
+    def __init__(self, symbols: Sequence[str], *, ticks_per_usd: Floats, units: Floats, conditions: _Objects) -> None:
+        self.symbols = tuple(symbols)
+        self._names = _objects(symbols)
+        self._ticks_per_usd = ticks_per_usd
+        self._units = units
+        self._conditions = conditions  # of each symbol: ordinary, odd lot, extended hours, both
+
+    @classmethod
+    def of_equities(cls, symbols: Sequence[str]) -> Listing:
+        """Cents and shares; conditions of each symbol's tape."""
+        table = np.empty((len(symbols), 4), dtype=object)
+        for place, symbol in enumerate(symbols):
+            regular = regular_of(symbol)
+            for column, marks in enumerate(((), (ODD_LOT,), (EXTENDED_HOURS,), (EXTENDED_HOURS, ODD_LOT))):
+                table[place, column] = (regular, *marks)
+        ones = np.ones(len(symbols))
+        return cls(symbols, ticks_per_usd=ones * CENTS_PER_USD, units=ones, conditions=table)
+
+    @classmethod
+    def of_pairs(cls, pairs: Sequence[str]) -> Listing:
+        """Ticks and units of each pair's profile; crypto has no conditions."""
+        table = np.empty((len(pairs), 4), dtype=object)
+        for place in range(len(pairs)):
+            for column in range(4):
+                table[place, column] = ()
+        profiles = [crypto_profile_of(pair) for pair in pairs]
+        return cls(
+            pairs,
+            ticks_per_usd=np.array([float(profile.ticks_per_usd) for profile in profiles]),
+            units=np.array([float(profile.units_per_coin) for profile in profiles]),
+            conditions=table,
+        )
+
+    def trades(self, drawn: DrawnTrades, owner: Ints, *, extended: Bools | None = None) -> list[SimTrade]:
+        """The messages of drawn trades; `owner` and `extended` are of the minutes they were drawn from."""
+        owners = owner[drawn.row]
+        column = drawn.is_odd.astype(np.int64)
+        if extended is not None:
+            column = column + 2 * extended[drawn.row]
+        return list(
+            map(
+                SimTrade,
+                self._names[owners].tolist(),
+                (drawn.price / self._ticks_per_usd[owners]).tolist(),
+                (drawn.size / self._units[owners]).tolist(),
+                drawn.ts_ns.tolist(),
+                [IEX] * len(owners),
+                drawn.trade_id.tolist(),
+                self._conditions[owners, column].tolist(),
+            )
+        )
+
+    def sided_trades(self, drawn: DrawnTrades, owner: Ints) -> list[SimTrade]:
+        """As `trades`, with the taker's side, as crypto has it."""
+        owners = owner[drawn.row]
+        return list(
+            map(
+                SimTrade,
+                self._names[owners].tolist(),
+                (drawn.price / self._ticks_per_usd[owners]).tolist(),
+                (drawn.size / self._units[owners]).tolist(),
+                drawn.ts_ns.tolist(),
+                [""] * len(owners),
+                drawn.trade_id.tolist(),
+                [()] * len(owners),
+                np.where(drawn.is_bought, "B", "S").tolist(),
+            )
+        )
+
+    def quotes(self, drawn: DrawnQuotes, owner: Ints) -> list[SimQuote]:
+        owners = owner[drawn.row]
+        ticks, units = self._ticks_per_usd[owners], self._units[owners]
+        return list(
+            map(
+                SimQuote,
+                self._names[owners].tolist(),
+                (drawn.bid / ticks).tolist(),
+                (drawn.bid_size / units).tolist(),
+                (drawn.ask / ticks).tolist(),
+                (drawn.ask_size / units).tolist(),
+                drawn.ts_ns.tolist(),
+            )
+        )
+
+
+def regular_of(symbol: str) -> str:
+    """The condition of an ordinary sale of a symbol of the generated market."""
+    known = PROFILES.get(symbol)
+    return regular_sale(tape_of(known.exchange if known else "NYSE"))
+
+
+class Script:
+    """Market messages in the order in which they are said, and how far they have been told."""
+
+    __slots__ = ("_events", "_place", "_said_ns", "end_ns")
+
+    def __init__(self, parts: Sequence[tuple[Sequence[MarketEvent], Sequence[int] | Ints]], end_ns: int) -> None:
+        """Parts are messages and when each is said; of those said at one moment the earlier part's come first."""
+        self.end_ns = end_ns
+        self._place = 0
+        events: list[MarketEvent] = []
+        for messages, _ in parts:
+            events.extend(messages)
+        said = np.concatenate([np.asarray(said_ns, dtype=np.int64) for _, said_ns in parts] or [np.zeros(0, np.int64)])
+        order = np.argsort(said, kind="stable")
+        self._said_ns: list[int] = said[order].tolist()
+        self._events = list(map(events.__getitem__, order.tolist()))
+
+    @property
+    def next_ns(self) -> int | None:
+        """When the next message is said, None at the end."""
+        return self._said_ns[self._place] if self._place < len(self._said_ns) else None
+
+    @property
+    def said_ns(self) -> int:
+        """When the message that was taken last was said."""
+        return self._said_ns[self._place - 1]
+
+    def take(self) -> MarketEvent:
+        """The next message, which is told by this."""
+        self._place += 1
+        return self._events[self._place - 1]
+
+
+def _objects(values: Sequence[object]) -> _Objects:
+    array = np.empty(len(values), dtype=object)
+    array[:] = list(values)
+    return array
