@@ -11,6 +11,7 @@ ZERO = Decimal(0)
 ONE_DOLLAR = Decimal(1)
 QTY_STEP = Decimal("0.000000001")  # nine decimals (reference 1.3)
 DIGITS_MAX = 30  # of a number in a request; more is not an amount of money
+EXPONENT_MAX = 15  # of its first digit: what is larger or smaller would not go through arithmetic of 28 digits
 
 
 def plain(amount: Decimal) -> str:
@@ -41,7 +42,8 @@ def parse_number(value: object) -> Decimal | None:
         number = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"expected a number, found {value!r}") from None
-    if not number.is_finite() or len(text) > DIGITS_MAX or abs(number.adjusted()) > DIGITS_MAX:
+    is_sane = number.is_finite() and len(text) <= DIGITS_MAX and (not number or abs(number.adjusted()) <= EXPONENT_MAX)
+    if not is_sane:
         raise ValueError(f"expected a finite number, found {value!r}")
     return number
 
