@@ -19,7 +19,7 @@ from benchmarks.feeder import header
 from quant_trading_system.core.clock import to_datetime
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator.requests import OrderRequest
-from quant_trading_system.simulator.server.order_wire import order_event_json
+from quant_trading_system.simulator.server.event_wire import order_event_json
 from tests.support.floor import OPEN, Floor
 
 SYMBOLS = tuple(f"S{number:03}" for number in range(100))

@@ -142,7 +142,6 @@ async def test_every_change_of_a_subscription_is_acknowledged_with_its_whole_sta
                 "dailyBars": [],
                 "statuses": [],
                 "lulds": [],
-                "imbalances": [],
                 "corrections": ["AAPL", "SPY"],
                 "cancelErrors": ["AAPL", "SPY"],
             }

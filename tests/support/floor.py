@@ -84,7 +84,8 @@ from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.server.account_wire import account_json, clock_json, position_json
-from quant_trading_system.simulator.server.order_wire import fill_activity_json, order_event_json
+from quant_trading_system.simulator.server.event_wire import order_event_json
+from quant_trading_system.simulator.server.order_wire import fill_activity_json
 from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.floor_readings import SYMBOL, Readings, failed

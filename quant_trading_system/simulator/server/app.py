@@ -7,13 +7,14 @@ from aiohttp import web
 from quant_trading_system.simulator.server.account import add_account_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
+from quant_trading_system.simulator.server.event_streams import TRADES_PATH
 from quant_trading_system.simulator.server.exclusions import add_exclusions
+from quant_trading_system.simulator.server.feeds import FEEDS
 from quant_trading_system.simulator.server.middleware import guard, sign
 from quant_trading_system.simulator.server.trading import add_trading_routes
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 REQUEST_BYTES_MAX = 1_024 * 1_024  # a fault plan of a hundred rules is 20 kB
-DATA_STREAM_PATHS = ("/v2/iex", "/v2/sip", "/v2/test")
 
 
 def make_app(venue: Venue) -> web.Application:
@@ -27,6 +28,7 @@ def make_app(venue: Venue) -> web.Application:
     add_control_routes(app.router)
     add_exclusions(app.router)
     app.router.add_get("/stream", venue.trade_stream.handle)
-    for path in DATA_STREAM_PATHS:
+    app.router.add_get(TRADES_PATH, venue.event_streams.handler(venue.order_events))
+    for path in FEEDS:
         app.router.add_get(path, venue.data_stream.handle)
     return app

@@ -1,6 +1,6 @@
 """How market messages are written: every message once per encoding, then joined into frames.
 
-Field names and order are Alpaca's (reference: market-data stream, data messages).
+Field names and order are Alpaca's (reference 9.4).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TradeMessage(msgspec.Struct, gc=False):
     x: str
     p: float
     s: float
-    c: list[str]
+    c: Sequence[str]
     t: Stamp
     z: str
 
@@ -38,7 +38,7 @@ class QuoteMessage(msgspec.Struct, gc=False):
     ax: str
     ap: float
     as_: float = msgspec.field(name="as")  # the wire's name is a word of Python
-    c: list[str]
+    c: Sequence[str]
     t: Stamp
     z: str
 
@@ -65,6 +65,100 @@ class StatusMessage(msgspec.Struct, gc=False):
     rm: str
     t: Stamp
     z: str
+
+
+class LuldMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    u: float
+    d: float
+    i: str
+    t: Stamp
+    z: str
+
+
+class CorrectionMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    x: str
+    oi: int
+    op: float
+    os: float
+    oc: Sequence[str]
+    ci: int
+    cp: float
+    cs: float
+    cc: Sequence[str]
+    t: Stamp
+    z: str
+
+
+class CancelErrorMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    i: int
+    x: str
+    p: float
+    s: float
+    a: str
+    t: Stamp
+    z: str
+
+
+class ImbalanceMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    p: float
+    t: Stamp
+    z: str
+
+
+class CryptoTradeMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    p: float
+    s: float
+    t: Stamp
+    i: int
+    tks: str
+
+
+class CryptoQuoteMessage(msgspec.Struct, gc=False):
+    T: str
+    S: str
+    bp: float
+    bs: float
+    ap: float
+    as_: float = msgspec.field(name="as")
+    t: Stamp
+
+
+class Level(msgspec.Struct, gc=False):
+    p: float
+    s: float
+
+
+class OrderbookMessage(msgspec.Struct, gc=False, omit_defaults=True):
+    T: str
+    S: str
+    t: Stamp
+    b: Sequence[Level]
+    a: Sequence[Level]
+    r: bool = False  # said where the whole book comes, and left out where it changes
+
+
+class NewsMessage(msgspec.Struct, gc=False):
+    T: str
+    id: int
+    headline: str
+    summary: str
+    author: str
+    created_at: Stamp
+    updated_at: Stamp
+    url: str
+    content: str
+    symbols: Sequence[str]
+    source: str
 
 
 class Encoding(NamedTuple):

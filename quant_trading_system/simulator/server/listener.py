@@ -69,6 +69,7 @@ async def listening(venue: Venue, *, host: str, port: int) -> AsyncIterator[List
     finally:
         venue.trade_stream.close_all()
         venue.data_stream.close_all()
+        venue.event_streams.close_all()
         await runner.cleanup()
         with suppress(OSError):
             sock.close()

@@ -17,13 +17,15 @@ from quant_trading_system.simulator.server.errors import (
     too_many_requests_answer,
     unauthorized_answer,
 )
+from quant_trading_system.simulator.server.event_streams import ACTIVITIES_PATH, TRADES_PATH
+from quant_trading_system.simulator.server.feeds import FEEDS
 from quant_trading_system.simulator.server.rest_faults import answer_with_faults
 from quant_trading_system.simulator.server.settings import is_data_path
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 CONTROL_PREFIX = "/simulator/"
 KEYLESS_PREFIX = "/v1beta3/crypto/"  # its history is read without a key, at a lower rate (reference 1.2)
-STREAM_PATHS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test"})
+STREAM_PATHS = frozenset({"/stream", TRADES_PATH, ACTIVITIES_PATH, *FEEDS})
 GZIP_BYTES_MIN = 512  # below this the packed body saves no packet
 GZIP_LEVEL = 1
 _GZIP_WINDOW = 31  # zlib's word for a gzip header

@@ -1,21 +1,16 @@
-"""How orders and their events are written: Alpaca's keys in Alpaca's order, decimals as strings, stamps as RFC 3339."""
+"""How orders and fills are written: Alpaca's keys in Alpaca's order, decimals as strings, stamps as RFC 3339."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
 
-from quant_trading_system.simulator.events import Execution, OrderEvent
+from quant_trading_system.simulator.events import Execution
 from quant_trading_system.simulator.numbers import plain
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.server.stamps import stamp_text, stamp_text_or_none
 
 Json = dict[str, object]
-
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ULID_CHARACTERS = 26
-_NANOS_PER_MS = 1_000_000
-_NANOS_PER_US = 1_000
 
 
 def plain_or_none(amount: Decimal | None) -> str | None:
@@ -62,42 +57,6 @@ def order_json(order: SimOrder, legs: Sequence[SimOrder] = ()) -> Json:
         "source": order.source,
         "expires_at": stamp_text_or_none(order.expires_at_ns),
     }
-
-
-def stream_order_json(order: SimOrder) -> Json:
-    """The order object inside trade_updates: with `cancel_requested_at`, without subtag and source."""
-    written: Json = {}
-    for name, value in order_json(order).items():
-        if name == "canceled_at":
-            written["cancel_requested_at"] = stamp_text_or_none(order.cancel_requested_at_ns)
-        if name not in ("subtag", "source"):
-            written[name] = value
-    return written
-
-
-def order_event_json(event: OrderEvent, *, published_ns: int) -> Json:
-    """The data of one trade_updates frame (reference 7.2). `execution_id` is a key only where there is one."""
-    data: Json = {
-        "at": stamp_text(published_ns - published_ns % _NANOS_PER_US),
-        "event_id": ulid(event.timestamp_ns, event.sequence),
-        "event": event.event,
-        "timestamp": stamp_text(event.timestamp_ns),
-        "order": stream_order_json(event.order),
-    }
-    for name in ("price", "qty", "position_qty"):
-        value: Decimal | None = getattr(event, name)
-        if value is not None:
-            data[name] = plain(value)
-    if event.execution_id is not None:
-        data["execution_id"] = event.execution_id
-    return data
-
-
-def ulid(stamp_ns: int, sequence: int) -> str:
-    """An event id: 48 bits of milliseconds, then the sequence, so that ids sort as the events happened."""
-    number = (stamp_ns // _NANOS_PER_MS) << 80 | sequence
-    characters = [_CROCKFORD[number >> shift & 31] for shift in range(5 * (_ULID_CHARACTERS - 1), -1, -5)]
-    return "".join(characters)
 
 
 def fill_activity_json(execution: Execution) -> Json:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, web
@@ -31,6 +34,7 @@ class Outbox:
         self._waiting: deque[str | bytes] = deque()
         self._waiting_bytes = 0
         self._something = asyncio.Event()
+        self._joins_segments = False
         self._is_closing = False
         self._close_code: int = WSCloseCode.OK
 
@@ -49,6 +53,10 @@ class Outbox:
         self._waiting_bytes += size
         self._something.set()
         return True
+
+    def join_segments(self) -> None:
+        """Let what is put now leave in as few TCP segments as it fits in (where the system can do that)."""
+        self._joins_segments = True
 
     def close_after(self, *farewell: str | bytes, code: int = WSCloseCode.OK, drop_waiting: bool = False) -> None:
         """Send what waits (or drop it), then these frames, then close; later frames are ignored."""
@@ -77,7 +85,12 @@ class Outbox:
                 self._something.clear()
                 if self._is_closing:
                     break
-                await self._write_waiting()
+                if self._joins_segments:
+                    self._joins_segments = False
+                    with _corked(self._socket):
+                        await self._write_waiting()
+                else:
+                    await self._write_waiting()
             async with asyncio.timeout(FAREWELL_SECONDS_MAX):
                 await self._write_waiting()
                 await self._socket.close(code=self._close_code)
@@ -93,3 +106,18 @@ class Outbox:
                 await self._socket.send_str(frame)
             else:
                 await self._socket.send_bytes(frame)
+
+
+@contextmanager
+def _corked(web_socket: web.WebSocketResponse) -> Iterator[None]:
+    """Hold back partly filled segments until everything is written."""
+    option = getattr(socket, "TCP_CORK", None)
+    line = web_socket.get_extra_info("socket")
+    if option is None or line is None:
+        yield
+        return
+    line.setsockopt(socket.IPPROTO_TCP, option, 1)
+    try:
+        yield
+    finally:
+        line.setsockopt(socket.IPPROTO_TCP, option, 0)

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 from quant_trading_system.simulator.server.auth import Credentials
 from quant_trading_system.simulator.server.data_plan import DataPlan
-from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX
+from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX, DataStreamRules
 from quant_trading_system.simulator.server.outbox import Limits
 from quant_trading_system.simulator.server.profiles import Profile
+from quant_trading_system.simulator.server.trade_stream import CONNECTIONS_MAX, TradeStreamRules
 
 __all__ = ["Profile", "ServerSettings", "TradeFrames", "is_data_path"]
 
@@ -35,10 +36,32 @@ class ServerSettings:
     has_rate_limit_headers: bool = True  # both were seen (reference 1.4)
     profile: Profile = Profile.CURRENT
     trade_frames: TradeFrames = TradeFrames.BINARY
+    has_old_login_notice: bool = True
+    trade_connections_max: int = CONNECTIONS_MAX
     stream_symbols_max: int = 0
     stream_limits: Limits = DEFAULT_LIMITS
+    stream_reap_seconds: float = 0.0
+    stream_deflate: bool = True
     login_seconds_max: float = LOGIN_SECONDS_MAX
     data_plan: DataPlan = field(default_factory=DataPlan)
+
+    def trade_stream_rules(self) -> TradeStreamRules:
+        return TradeStreamRules(
+            connections_max=self.trade_connections_max,
+            reap_seconds=self.stream_reap_seconds,
+            is_text=self.trade_frames is TradeFrames.TEXT,
+            has_notice=self.has_old_login_notice and self.profile is not Profile.LEGACY_2021,
+            may_deflate=self.stream_deflate,
+        )
+
+    def data_stream_rules(self) -> DataStreamRules:
+        return DataStreamRules(
+            symbols_max=self.stream_symbols_max,
+            limits=self.stream_limits,
+            login_seconds_max=self.login_seconds_max,
+            reap_seconds=self.stream_reap_seconds,
+            may_deflate=self.stream_deflate,
+        )
 
 
 def is_data_path(path: str) -> bool:

@@ -15,15 +15,18 @@ from aiohttp import web
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator.account import AccountState
 from quant_trading_system.simulator.clock import VenueClock
+from quant_trading_system.simulator.events import OrderEvent
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.server.data_stream import DataStream
+from quant_trading_system.simulator.server.event_log import EventLog
+from quant_trading_system.simulator.server.event_streams import EventStreams
+from quant_trading_system.simulator.server.event_wire import order_event_json
 from quant_trading_system.simulator.server.fault_deeds import Deeds
 from quant_trading_system.simulator.server.faults import FaultPlan, Kind
 from quant_trading_system.simulator.server.hidden_orders import is_silenced
 from quant_trading_system.simulator.server.late_requests import LateRequests
 from quant_trading_system.simulator.server.market_wire import MarketWire
-from quant_trading_system.simulator.server.order_wire import order_event_json
-from quant_trading_system.simulator.server.practice import PRACTICE_FEED, PracticeSymbol
+from quant_trading_system.simulator.server.practice import PracticeSymbol
 from quant_trading_system.simulator.server.profiles import manners_of
 from quant_trading_system.simulator.server.rate_limit import RateLimiter
 from quant_trading_system.simulator.server.settings import ServerSettings
@@ -34,7 +37,6 @@ SLICE_NS_MAX = 3_600 * NANOS_PER_SECOND  # a night is sixteen of these
 SLICE_WALL_SECONDS = 0.001  # a slice that takes less is followed by one twice as long
 TICK_WALL_SECONDS_MAX = 0.010
 REQUEST_WALL_SECONDS_MAX = 0.003
-STOCK_FEEDS = ("/v2/iex", "/v2/sip")
 
 
 class Venue:
@@ -53,14 +55,20 @@ class Venue:
         self.manners = manners_of(settings.profile)
         self.limiter = RateLimiter(settings.requests_per_minute)
         self.wire = MarketWire({asset.symbol: asset for asset in exchange.assets()})
-        self.trade_stream = TradeStream(settings.credentials, self.plan)
+        self.trade_stream = TradeStream(
+            settings.credentials, self.plan, settings.trade_stream_rules(), self._write_event
+        )
         self.data_stream = DataStream(
             settings.credentials,
             self.plan,
-            symbols_max=settings.stream_symbols_max,
-            limits=settings.stream_limits,
-            login_seconds_max=settings.login_seconds_max,
+            settings.data_stream_rules(),
+            wire=self.wire,
+            market=self.market,
+            now_ns=lambda: exchange.now_ns,
+            watch_crypto=self.market.set_crypto_audience,
         )
+        self.order_events = EventLog(self._write_event, exchange.restored_events)
+        self.event_streams = EventStreams(settings.credentials, settings.profile, now_ns=lambda: exchange.now_ns)
         self._practice = PracticeSymbol()
         self._request_ids = _request_ids()
         self._slice_ns = SLICE_NS_MIN
@@ -72,8 +80,7 @@ class Venue:
         """Play up to now, publish what happened, and let faults act that wait for nothing."""
         self.catch_up(wall_seconds_max=TICK_WALL_SECONDS_MAX)
         self.publish()
-        practice = self._practice.messages_until(self.exchange.now_ns)
-        self.data_stream.publish(practice, feeds=(PRACTICE_FEED,))
+        self.data_stream.publish(self._practice.events_until(self.exchange.now_ns))
         self.trade_stream.tick()
         self.data_stream.tick()
         if self.exchange.cancels_stuck and not self.plan.has(Kind.PENDING_CANCEL_STUCK):
@@ -112,11 +119,13 @@ class Venue:
             self._remember_account(has_news=bool(events))
             events = [event for event in events if not is_silenced(self.plan, event.order.id)]
         for event in events:
-            data = self.manners.event(order_event_json(event, published_ns=now_ns))
-            if data is not None:
-                self.trade_stream.publish(data)
+            self.order_events.add(event, published_ns=now_ns)
+            self.trade_stream.publish(event, published_ns=now_ns)
         while batch := self.exchange.take_market_events():
-            self.data_stream.publish(map(self.wire.message, batch), feeds=STOCK_FEEDS)
+            self.data_stream.publish(batch)
+
+    def _write_event(self, event: OrderEvent, published_ns: int) -> dict[str, object] | None:
+        return self.manners.event(order_event_json(event, published_ns=published_ns))
 
     def _remember_account(self, *, has_news: bool) -> None:
         """Keep the account as it was one order event ago, where a fault is going to tell it."""

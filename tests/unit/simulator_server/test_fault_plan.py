@@ -152,7 +152,7 @@ def test_a_mute_stream_speaks_again_when_its_time_is_over():
 
 
 def test_a_cut_without_a_count_does_not_wait_for_a_frame_and_one_with_at_does():
-    assert FrameFaults(plan_of({"kind": "disconnect_stream", "count": 1}), "stream:x").is_cut(at_frame=False)
-    counted: FrameFaults[int] = FrameFaults(plan_of({"kind": "disconnect_stream", "at": 2}), "stream:x")
-    assert not counted.is_cut(at_frame=False)
-    assert [counted.is_cut(at_frame=True) for _ in range(3)] == [False, True, False]
+    assert plan_of({"kind": "disconnect_stream", "count": 1}).cuts_stream("stream:x", at_frame=False)
+    counted = plan_of({"kind": "disconnect_stream", "at": 2})
+    assert not counted.cuts_stream("stream:x", at_frame=False)
+    assert [counted.cuts_stream("stream:x", at_frame=True) for _ in range(3)] == [False, True, False]
