@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -15,7 +16,7 @@ from quant_trading_system.simulator.server.outbox import Limits, Outbox
 HEARTBEAT_SECONDS = 30.0
 
 
-class Connection:
+class Connection(ABC):
     """One WebSocket: how it came, and the queue in front of it."""
 
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
@@ -42,9 +43,9 @@ class Connection:
         self.said_goodbye = message.type is WSMsgType.CLOSE
         return None
 
+    @abstractmethod
     def fail(self, code: int) -> None:
         """Tell of a fault of the server's and end the connection."""
-        raise NotImplementedError
 
 
 AnyConnection = TypeVar("AnyConnection", bound=Connection)
