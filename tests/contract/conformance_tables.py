@@ -73,6 +73,13 @@ STATUSES: Sequence[KnownStatus] = (
 
 WAIVERS: Sequence[Waiver] = (
     Waiver(
+        r".*/v2/(orders|positions).*",
+        r".*legs/\*/legs",
+        "type",
+        "`null` for the legs of a leg: the schema has an object there, where orders have a list or null",
+        "2.3, 2.10 (RR R 2021-06-17, RB R 2020-02-16)",
+    ),
+    Waiver(
         r"DELETE /v2/positions",
         r"\*/body",
         "required",

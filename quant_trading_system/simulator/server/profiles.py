@@ -47,7 +47,7 @@ _ENTITIES = (
         frozenset({"client_order_id", "order_type"}),
         frozenset({"position_intent", "expires_at", "subtag", "source", "ratio_qty", "commission"}),
     ),
-    Entity(frozenset({"avg_entry_price", "cost_basis"}), frozenset({"qty_available"})),
+    Entity(frozenset({"avg_entry_price", "cost_basis"}), frozenset({"asset_marginable", "qty_available"})),
     Entity(
         frozenset({"account_number", "buying_power"}),
         frozenset(
@@ -68,10 +68,11 @@ _ENTITIES = (
         frozenset(
             {
                 "borrow_status", "attributes", "maintenance_margin_requirement", "margin_requirement_long",
-                "margin_requirement_short", "cusip",
+                "margin_requirement_short", "cusip", "fractionable",
             }
         ),
     ),
+    Entity(frozenset({"profit_loss_pct"}), frozenset({"base_value_asof", "cashflow"})),
     Entity(frozenset({"session_open"}), frozenset({"settlement_date"})),
 )  # fmt: skip
 
