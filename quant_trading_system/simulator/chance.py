@@ -31,6 +31,11 @@ class Chance:
         """A draw from the exponential distribution."""
         return -mean * math.log1p(-self.uniform(purpose, number))
 
+    def normal(self, purpose: str, number: int) -> float:
+        """A draw from the standard normal distribution (Box and Muller, 1958)."""
+        radius = math.sqrt(-2.0 * math.log1p(-self.uniform(purpose, number)))
+        return radius * math.cos(2.0 * math.pi * self.uniform(purpose, number, attempt=1))
+
     def _digest(self, text: str) -> bytes:
         return blake2b(text.encode(), digest_size=16, key=self._key).digest()
 

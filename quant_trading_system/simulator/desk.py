@@ -11,8 +11,9 @@ from quant_trading_system.simulator import order_classes
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.events import Execution
 from quant_trading_system.simulator.holdings import available_to
-from quant_trading_system.simulator.instants import NANOS_PER_MS, activity_prefix
+from quant_trading_system.simulator.instants import activity_prefix
 from quant_trading_system.simulator.journal import ExecutionRecord
+from quant_trading_system.simulator.latency import Latency
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.matching import Fill
 from quant_trading_system.simulator.numbers import ZERO
@@ -39,6 +40,7 @@ class OrderDesk:
         recorder: Recorder,
     ) -> None:
         self._settings = settings
+        self._latency = Latency(settings.latency, chance)
         self._chance = chance
         self._index = index
         self._books = books
@@ -250,7 +252,7 @@ class OrderDesk:
 
     def plan_match(self, order: SimOrder, now_ns: Nanos) -> None:
         """Let an order meet the market after a moment."""
-        self._plan(Action.MATCH, order, now_ns, self._settings.fill_latency_ms_mean)
+        self._plan(Action.MATCH, order, now_ns)
 
     def _tell_fill(self, order: SimOrder, execution: Execution, now_ns: Nanos) -> None:
         position_qty = self._books.qty(order.symbol)
@@ -324,19 +326,16 @@ class OrderDesk:
         self.plan_match(order, now_ns)
 
     def _plan_acknowledgement(self, order: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.ACKNOWLEDGE, order, now_ns, self._settings.ack_latency_ms_mean)
+        self._plan(Action.ACKNOWLEDGE, order, now_ns)
 
     def _plan_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.CANCEL, order, now_ns, self._settings.ack_latency_ms_mean)
+        self._plan(Action.CANCEL, order, now_ns)
 
     def _plan_replacement(self, new: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.REPLACE, new, now_ns, self._settings.ack_latency_ms_mean)
+        self._plan(Action.REPLACE, new, now_ns)
 
-    def _plan(self, action: Action, order: SimOrder, now_ns: Nanos, mean_ms: float) -> None:
-        settings = self._settings
-        drawn_ms = self._chance.exponential(action.value, order.sequence, mean=mean_ms)
-        latency_ms = min(max(drawn_ms, settings.latency_ms_min), settings.latency_ms_max)
-        self._schedule.plan(now_ns + round(latency_ms * NANOS_PER_MS), action, order.id)
+    def _plan(self, action: Action, order: SimOrder, now_ns: Nanos) -> None:
+        self._schedule.plan(now_ns + self._latency.delay_ns(action, order.sequence), action, order.id)
 
     def resume(self, order: SimOrder, now_ns: Nanos) -> None:
         """Plan again what was planned for an order before a restart."""

@@ -19,7 +19,7 @@ from quant_trading_system.simulator.assets import SimAsset, assets_of
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
 from quant_trading_system.simulator.events import Execution, MarketEvent, OrderEvent
-from quant_trading_system.simulator.floor import Floor
+from quant_trading_system.simulator.halts import BREAKERS, KINDS
 from quant_trading_system.simulator.intake import Intake
 from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.ledger import Books, Position, execution_row
@@ -29,12 +29,14 @@ from quant_trading_system.simulator.numbers import plain
 from quant_trading_system.simulator.order_index import OrderIndex, OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.recorder import Recorder
-from quant_trading_system.simulator.refusals import Refusal, asset_not_found, position_not_found, unprocessable
+from quant_trading_system.simulator.refusals import Refusal, asset_not_found, invalid, position_not_found, unprocessable
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.restore import restore
 from quant_trading_system.simulator.schedule import Schedule
+from quant_trading_system.simulator.sessions import CRYPTO
 from quant_trading_system.simulator.settings import ExchangeSettings
-from quant_trading_system.simulator.trading_day import TradingDay
+from quant_trading_system.simulator.symbol_state import SymbolState
+from quant_trading_system.simulator.trading_day import MarketTape, make_trading_day
 from quant_trading_system.simulator.valuation import Valuation
 
 
@@ -91,8 +93,22 @@ class Exchange:
             schedule=self._schedule,
             recorder=self._recorder,
         )
-        self._floor = Floor(settings=settings, chance=chance, desk=self._desk, recorder=self._recorder)
         self._valuation = Valuation(settings=settings, market=market, books=self._books, index=self._index)
+        self._tape = MarketTape()
+        self._day = make_trading_day(
+            settings=settings,
+            chance=chance,
+            market=market,
+            assets=self._assets,
+            schedule=self._schedule,
+            desk=self._desk,
+            index=self._index,
+            books=self._books,
+            valuation=self._valuation,
+            recorder=self._recorder,
+            tape=self._tape,
+        )
+        self._floor = self._day.floor
         self._intake = Intake(
             settings=settings,
             chance=chance,
@@ -101,17 +117,6 @@ class Exchange:
             index=self._index,
             books=self._books,
             valuation=self._valuation,
-        )
-        self._day = TradingDay(
-            market=market,
-            schedule=self._schedule,
-            desk=self._desk,
-            floor=self._floor,
-            index=self._index,
-            books=self._books,
-            valuation=self._valuation,
-            recorder=self._recorder,
-            now_ns=settings.start_ns,
         )
         self._begin()
 
@@ -140,17 +145,39 @@ class Exchange:
     @property
     def market_events_dropped(self) -> int:
         """How many market events nobody took in time."""
-        return self._day.market_events_dropped
+        return self._tape.dropped
 
     def take_market_events(self) -> list[MarketEvent]:
         """What the market said since the last call, in order."""
-        events = list(self._day.market_events)
-        self._day.market_events.clear()
-        return events
+        return self._tape.take()
 
     def take_order_events(self) -> list[OrderEvent]:
         """What happened to orders since the last call, in order, for `trade_updates`."""
         return self._recorder.take_events()
+
+    def set_status(self, symbol: str, kind: str) -> None:
+        """Halt or resume a symbol, as `halts.KINDS` say; a market-wide breaker halts all equities, whatever the symbol.
+
+        Raises:
+            Refusal: no such status or symbol, or a breaker outside its hours.
+        """
+        if kind not in KINDS:
+            raise invalid(f"status must be one of {', '.join(KINDS)}")
+        if kind not in BREAKERS:
+            asset = self.asset(symbol)
+            if asset.asset_class == CRYPTO:
+                raise invalid("trading statuses are of equities")
+            symbol = asset.symbol
+        self._floor.halts.set_status(symbol, kind, self._now_ns)
+        self._recorder.commit(self._now_ns)
+
+    def is_halted(self, symbol: str) -> bool:
+        """Whether a symbol that there is stands still."""
+        return self._floor.is_halted(symbol)
+
+    def watch_crypto(self, *, is_watched: bool) -> None:
+        """Whether somebody listens to crypto, so that it is to be played."""
+        self._day.watch_crypto(is_watched=is_watched)
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -162,6 +189,7 @@ class Exchange:
         """
         order, *legs = self._intake.admit(request, self._now_ns)
         self._desk.enter(order, legs, self._now_ns, is_routable=self._floor.takes(order))
+        self._day.expect(order)
         self._recorder.commit(self._now_ns)
         return order
 
@@ -364,14 +392,16 @@ class Exchange:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        states: Iterable[SymbolState] = ()
         if self._journal is not None:
             restored = restore(self._journal, self.settings, index=self._index, books=self._books)
             self._day.now_ns = restored.now_ns
+            states = restored.symbols.values()
             self._recorder.event_sequence = restored.event_sequence
             self.restored_events = tuple(restored.events)
             self._valuation.last_equity = restored.last_equity
             self._valuation.last_maintenance_margin = restored.last_maintenance_margin
-        self._day.begin()
+        self._day.begin(states=states, executions=self._books.executions)
 
     @property
     def _now_ns(self) -> Nanos:

@@ -1,33 +1,29 @@
-"""Where working orders meet the market. Decides when an order is tried, `matching` what comes of it.
+"""Where working orders meet the market: one book a symbol. Decides which orders take part now, and when symbols stand.
 
-Nothing is matched outside regular hours, and only against quotes of the running session: an order for a symbol that
-trades and is never quoted stays `new`.
+A message is held against its book's floats and costs next to nothing where it cannot matter. Only quotes of the
+running phase count: an order for a symbol that trades and is never quoted stays `new`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator import prints
+from quant_trading_system.simulator.assets import SimAsset
+from quant_trading_system.simulator.calendar import Phase
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
-from quant_trading_system.simulator.events import SimQuote, SimTrade
-from quant_trading_system.simulator.matching import (
-    Touch,
-    ask_of,
-    bid_of,
-    effective_limit,
-    is_elected_by,
-    is_marketable,
-    match_print,
-    match_quote,
-    needs_election,
-)
-from quant_trading_system.simulator.numbers import exact
-from quant_trading_system.simulator.orders import MATCHING_STATUSES, SimOrder
+from quant_trading_system.simulator.events import Execution, SimQuote, SimTrade
+from quant_trading_system.simulator.halt_desk import HaltDesk
+from quant_trading_system.simulator.impact import Pricing
+from quant_trading_system.simulator.matcher import IMMEDIATE_TIMES_IN_FORCE, Matcher
+from quant_trading_system.simulator.numbers import ZERO, exact
+from quant_trading_system.simulator.order_book import OrderBook
+from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.recorder import Recorder
+from quant_trading_system.simulator.sessions import AUCTION_TIMES_IN_FORCE, CRYPTO, is_sent, takes_part
 from quant_trading_system.simulator.settings import ExchangeSettings
-from quant_trading_system.simulator.trailing import trail
 
 
 class Floor:
@@ -38,130 +34,181 @@ class Floor:
         *,
         settings: ExchangeSettings,
         chance: Chance,
+        assets: Mapping[str, SimAsset],
+        books: Mapping[str, OrderBook],
+        pricing: Pricing,
+        halts: HaltDesk,
         desk: OrderDesk,
         recorder: Recorder,
     ) -> None:
-        self._settings = settings
-        self._chance = chance
+        self.phase: Phase = "closed"
+        self.is_opening_auction_sent = False
+        self.halts = halts
+        self._assets = assets
         self._desk = desk
         self._recorder = recorder
-        self._session_open_ns: int | None = None
-        self._quotes: dict[str, SimQuote] = {}
-        self._touches: dict[str, tuple[SimQuote, Touch, Touch]] = {}
-        self.working: dict[str, list[SimOrder]] = {}
-        self.halted: frozenset[str] = frozenset()
+        self._matcher = Matcher(settings=settings, chance=chance, desk=desk, recorder=recorder, pricing=pricing)
+        self._books = books
+        self._quotes_since_ns = 0
+        self._open_auction = ""
+        halts.on_change = self._reseat
 
-    def open(self, open_ns: int) -> None:
-        """The bell: quotes from here on count."""
-        self._session_open_ns = open_ns
+    # --- hours --------------------------------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        self._session_open_ns = None
-        self._quotes.clear()
-        self._touches.clear()
+    def turn(self, phase: Phase, *, quotes_since_ns: int) -> None:
+        """Let other hours begin for equities. The last regular quotes stay good for the late session."""
+        self.phase = self._matcher.phase = phase
+        self._quotes_since_ns = quotes_since_ns
+        for book in self._books.values():
+            if self._is_crypto(book):
+                continue
+            if phase != "post":
+                book.quote = None
+            self.halts.turn(book, is_regular=phase == "regular")
+            self._reseat(book)
 
-    def know_quotes(self, quotes: Iterable[SimQuote]) -> None:
-        """Take over the latest quotes, after a restart in the middle of a session."""
-        assert self._session_open_ns is not None, "expected an open session"
-        self._quotes.update((quote.symbol, quote) for quote in quotes if quote.ts_ns >= self._session_open_ns)
+    def know_quotes(self, quotes: Iterable[SimQuote], *, now_ns: int) -> None:
+        """Take over the latest quotes: after a restart in the middle of a phase, or of a pair that nobody watched."""
+        for quote in quotes:
+            book = self._books[quote.symbol]
+            since_ns = 0 if self._is_crypto(book) else self._quotes_since_ns
+            if since_ns <= quote.ts_ns <= now_ns:
+                book.quote = quote
 
-    @property
-    def is_open(self) -> bool:
-        return self._session_open_ns is not None
+    def recall(self, executions: Iterable[Execution]) -> None:
+        """Take what was executed since the latest quotes, newest first, from the sizes that they show."""
+        for execution in executions:
+            if execution.timestamp_ns < self._quotes_since_ns:
+                return
+            book = self._books[execution.symbol]
+            touch = book.touch(is_buy=execution.side == "buy")
+            if touch is not None and book.quote is not None and execution.timestamp_ns >= book.quote.ts_ns:
+                touch.size_left = max(ZERO, touch.size_left - execution.qty)
 
     def takes(self, order: SimOrder) -> bool:
-        """Whether an order can be routed now rather than wait for the bell."""
-        return self.is_open or order.asset_class == "crypto"
+        """Whether an order is sent to the venue now; otherwise it waits for its hour."""
+        return is_sent(order, self.phase, opening_auction_sent=self.is_opening_auction_sent)
 
-    def is_halted(self, symbol: str) -> bool:
-        return symbol in self.halted
-
-    def admit(self, order: SimOrder, now_ns: Nanos) -> None:
-        """Let an order meet the market: now, and with every quote and print until it is final."""
-        if not order.is_watched:
-            return
-        at_symbol = self.working.setdefault(order.symbol, [])
-        if all(known is not order for known in at_symbol):
-            at_symbol.append(order)
-        if self.is_open:
-            self._attempt(order, now_ns)
-        self._sweep(order.symbol)
+    # --- messages -----------------------------------------------------------------------------------------------------
 
     def on_quote(self, quote: SimQuote) -> None:
-        """Try the symbol's orders against a new quote."""
-        if self._session_open_ns is None:
-            return
-        self._quotes[quote.symbol] = quote
-        if quote.symbol not in self.working:
-            return
-        for order in tuple(self.working[quote.symbol]):
-            self._attempt(order, Nanos(quote.ts_ns))
-        self._sweep(quote.symbol)
+        """Keep a quote, and let the orders meet it where it can matter to one."""
+        book = self._books[quote.symbol]
+        book.quote = quote
+        if (
+            quote.bid_price <= book.bid_low
+            or quote.ask_price <= book.ask_low
+            or quote.bid_price >= book.bid_high
+            or quote.ask_price >= book.ask_high
+        ):
+            self._meet_quote(book, quote)
 
     def on_trade(self, trade: SimTrade) -> None:
-        """Elect stops, and fill what the print went through."""
-        if trade.symbol not in self.working or self._session_open_ns is None:
+        """Let the orders meet a print where it can matter to one."""
+        book = self._books[trade.symbol]
+        if trade.price <= book.trade_low or trade.price >= book.trade_high:
+            self._meet_print(book, trade)
+
+    def _meet_quote(self, book: OrderBook, quote: SimQuote) -> None:
+        if book.state.halt:
+            book.quote = None
             return
-        now_ns = Nanos(trade.ts_ns)
-        for order in tuple(self.working[trade.symbol]):
-            if not order.is_watched:
-                continue
-            if trail(order, exact(trade.price)):
-                self._recorder.changed(order)
-            if needs_election(order):
-                if is_elected_by(order, trade.price):
-                    self._desk.elect(order, now_ns)
-                    self._attempt(order, now_ns)
-            elif self._touch(order) is not None and (fill := match_print(order, trade)) is not None:
-                self._desk.fill(order, fill, now_ns)
-        self._sweep(trade.symbol)
+        if book.auction == prints.REOPENING:
+            book.auction = ""  # nothing was printed first: the halt ends with this quote
+        if book.state.limit_up or book.state.limit_down:
+            self.halts.watch_bands(book, quote)
+        self._matcher.meet_quote(book, quote)
 
-    def _attempt(self, order: SimOrder, now_ns: Nanos) -> None:
-        if order.status not in MATCHING_STATUSES or needs_election(order):
+    def _meet_print(self, book: OrderBook, trade: SimTrade) -> None:
+        if book.state.halt:
             return
-        touch = self._touch(order)
-        if touch is not None:
-            if is_marketable(order, touch):
-                self._take(order, touch, now_ns)
-            elif not order.is_resting and effective_limit(order) is not None:
-                order.is_resting = True
-                self._recorder.changed(order)
-        if order.time_in_force in ("ioc", "fok") and order.is_open:
-            self._desk.cancel_now(order, now_ns)
+        if book.auction and prints.is_auction(trade, book.auction):
+            self._matcher.cross(book, price=exact(trade.price), size=exact(trade.size), now_ns=Nanos(trade.ts_ns))
+        if trade.price <= book.restriction_below:
+            self.halts.watch_fall(book, trade)
+        self._matcher.meet_print(book, trade)
 
-    def _take(self, order: SimOrder, touch: Touch, now_ns: Nanos) -> None:
-        order.fill_attempts += 1
-        fraction = self._partial_fraction(order)
-        fill = match_quote(order, touch, fraction=fraction)
-        if fill is None:
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def admit(self, order: SimOrder, now_ns: Nanos) -> None:
+        """Let an order meet the market: now, and with every message that can matter to it until it is final."""
+        if not order.is_watched:
             return
-        touch.size_left -= fill.qty
-        self._desk.fill(order, fill, now_ns)
-        if fraction is not None and order.is_open:
-            self._desk.plan_match(order, now_ns)  # the rest is evaluated again, even if no quote follows
+        book = self._books[order.symbol]
+        if order.time_in_force in AUCTION_TIMES_IN_FORCE:
+            self._admit_to_auction(book, order, now_ns)
+            return
+        is_known = order.id in book.members
+        if not is_known:
+            book.join(order)
+        if book.state.halt or not takes_part(order, self.phase):
+            if order.time_in_force in IMMEDIATE_TIMES_IN_FORCE:
+                self._desk.cancel_now(order, now_ns)
+            return
+        if not is_known:
+            book.seat(order)
+        if book.auction != prints.REOPENING:
+            self._matcher.attempt(book, order, now_ns)
+            book.reseat_takers()
+            book.refresh()
 
-    def _partial_fraction(self, order: SimOrder) -> float | None:
-        """One marketable order in ten fills in part first (reference 2.14)."""
-        if order.fill_attempts > 1:
-            return None
-        if self._chance.uniform("partial", order.sequence) >= self._settings.partial_fill_probability:
-            return None
-        return self._chance.uniform("fraction", order.sequence)
-
-    def _touch(self, order: SimOrder) -> Touch | None:
-        """The other side of the latest quote of this session, with what is left of its size."""
-        quote = self._quotes.get(order.symbol)
-        if quote is None:
-            return None
-        known = self._touches.get(order.symbol)
-        if known is None or known[0] is not quote:
-            known = self._touches[order.symbol] = (quote, bid_of(quote), ask_of(quote))
-        return known[2] if order.is_buy else known[1]
-
-    def _sweep(self, symbol: str) -> None:
-        """Forget the orders of a symbol that are final."""
-        left = [order for order in self.working.get(symbol, ()) if order.is_open]
-        if left:
-            self.working[symbol] = left
+    def _admit_to_auction(self, book: OrderBook, order: SimOrder, now_ns: Nanos) -> None:
+        kind, phase = (prints.OPENING, "pre") if order.time_in_force == "opg" else (prints.CLOSING, "regular")
+        if self.phase == phase:
+            book.wait(order)
+        elif self._open_auction == kind:
+            book.wait(order)
+            book.auction = kind
+            book.refresh()
         else:
-            self.working.pop(symbol, None)
+            self._desk.cancel_now(order, now_ns)  # it came when its auction was over
+
+    def _reseat(self, book: OrderBook) -> None:
+        """Give the places of a book anew to those who may trade now; who did not a moment ago begins at the touch."""
+        seated = {id(order) for order in book.takers}
+        seated.update(id(entry[2]) for entry in (*book.buys, *book.sells))
+        book.sweep()
+        book.clear()
+        if not book.state.halt:
+            for order in book.members.values():
+                if not (order.is_watched and takes_part(order, self.phase)):
+                    continue
+                if order.is_resting and id(order) not in seated:
+                    order.is_resting = False  # a new book: what has become marketable fills at the touch
+                    self._recorder.changed(order)
+                book.seat(order)
+        book.refresh()
+
+    # --- auctions -----------------------------------------------------------------------------------------------------
+
+    def await_auction(self, kind: str) -> None:
+        """From now on the print of an opening or closing auction counts."""
+        self._open_auction = kind
+        time_in_force = "opg" if kind == prints.OPENING else "cls"
+        for book in self._books.values():
+            if any(order.time_in_force == time_in_force for order in book.waiting.values()):
+                book.auction = kind
+                book.refresh()
+
+    def end_auctions(self, now_ns: Nanos) -> None:
+        """The market printed no auction in time: its orders trade at the quote, where there is one."""
+        kind, self._open_auction = self._open_auction, ""
+        for book in self._books.values():
+            if book.auction != kind:
+                continue
+            if book.state.halt:
+                self._matcher.end_auction(book, now_ns)
+            else:
+                self._matcher.cross_at_quote(book, now_ns)
+
+    def is_short_restricted(self, symbol: str, now_ns: Nanos) -> bool:
+        """Whether short sales of a symbol may execute above the bid only (SEC Rule 201)."""
+        return self.halts.is_short_restricted(symbol, now_ns)
+
+    def is_halted(self, symbol: str) -> bool:
+        return self.halts.is_halted(symbol)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _is_crypto(self, book: OrderBook) -> bool:
+        return self._assets[book.symbol].asset_class == CRYPTO

@@ -18,6 +18,7 @@ import msgspec
 
 from quant_trading_system.simulator.events import Execution, OrderEvent
 from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.symbol_state import SymbolState
 
 LINE_BYTES_MAX = 64 * 1_024 * 1_024  # one batch; ten thousand orders cancelled at once are 10 MB
 _CRC_DIGITS = 8
@@ -60,6 +61,12 @@ class DayRecord(msgspec.Struct, frozen=True, kw_only=True, tag="day"):
     maintenance_margin: Decimal
 
 
+class SymbolRecord(msgspec.Struct, frozen=True, kw_only=True, tag="symbol"):
+    """What the venue keeps of a symbol, as it stands from now on."""
+
+    state: SymbolState
+
+
 class MarkRecord(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
     """Where venue time and the count of order events stood when the batch was written."""
 
@@ -67,7 +74,7 @@ class MarkRecord(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
     event_sequence: int
 
 
-Record = WorldRecord | OrderRecord | EventRecord | ExecutionRecord | DayRecord | MarkRecord
+Record = WorldRecord | OrderRecord | EventRecord | ExecutionRecord | DayRecord | SymbolRecord | MarkRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Record]).decode

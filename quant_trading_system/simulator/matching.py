@@ -1,8 +1,9 @@
 """Decides whether, at what price and how much of an order fills against one quote or one print.
 
 Pure: given an order and the market, an answer. Market orders and limit orders that are marketable when they arrive
-fill at the touch; one that rested in the book fills at its own price once the other side reaches it. The size shown
-on a quote is the most that can fill against it, for all orders of the account together.
+take from the touch; one that rested in the book fills at its own price, once the other side reaches it or a print goes
+through its place in the queue. The size shown on a quote is the most that can fill against it, for all orders of the
+account together; a print fills at most its own size.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import msgspec
 
-from quant_trading_system.simulator.events import SimQuote, SimTrade
+from quant_trading_system.simulator.events import SimQuote
 from quant_trading_system.simulator.numbers import ZERO, exact
 from quant_trading_system.simulator.orders import SimOrder
 
@@ -22,10 +23,11 @@ STOP_COLLAR_BORDER_USD = Decimal(50)
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
-    """What one attempt yields: shares and USD a share."""
+    """What one attempt yields: shares and USD a share; a maker's order rested and was met."""
 
     qty: Decimal
     price: Decimal
+    is_maker: bool = False
 
 
 class Touch(msgspec.Struct, gc=False):
@@ -52,7 +54,7 @@ def effective_limit(order: SimOrder) -> Decimal | None:
     """The worst price in USD that an order takes; None where any will do."""
     if order.limit_price is not None:
         return order.limit_price
-    if order.type == "stop" and order.is_buy and order.stop_price is not None:
+    if order.is_buy and order.stop_price is not None:  # stop and trailing stop (reference 2.11)
         return collar(order.stop_price)
     return None
 
@@ -62,31 +64,27 @@ def needs_election(order: SimOrder) -> bool:
     return order.stop_price is not None and not order.is_elected
 
 
-def is_elected_by(order: SimOrder, price_usd: float) -> bool:
-    """Whether a print in regular hours touches the stop price (reference 2.11)."""
-    assert order.stop_price is not None, f"order {order.id}: expected a stop price"
-    printed = exact(price_usd)
-    return printed >= order.stop_price if order.is_buy else printed <= order.stop_price
-
-
-def is_marketable(order: SimOrder, touch: Touch) -> bool:
-    """Whether the other side of the market is at the order's limit or better."""
+def is_within(order: SimOrder, price: Decimal) -> bool:
+    """Whether a price is at the order's limit or better."""
     limit = effective_limit(order)
     if limit is None:
         return True
-    return touch.price <= limit if order.is_buy else touch.price >= limit
+    return price <= limit if order.is_buy else price >= limit
 
 
-def match_quote(order: SimOrder, touch: Touch, *, fraction: float | None = None) -> Fill | None:
-    """Fill an order against the other side of a quote.
+def is_marketable(order: SimOrder, touch: Touch) -> bool:
+    """Whether the other side of the market is at the order's limit or better; no side, no market."""
+    return touch.price > ZERO and is_within(order, touch.price)
+
+
+def take(order: SimOrder, touch: Touch, *, price: Decimal, fraction: float | None = None) -> Fill | None:
+    """Fill a marketable order against the other side of a quote.
 
     Args:
+        price: USD a share that it pays or gets.
         fraction: where chance wants a part first, how much of the possible quantity; at least one share is filled
             and at least one is left.
     """
-    if touch.price <= ZERO or touch.size_left <= ZERO or not is_marketable(order, touch):
-        return None
-    price = order.limit_price if order.is_resting and order.limit_price is not None else touch.price
     wanted = order.remaining(price)
     qty = min(wanted, touch.size_left)
     if order.time_in_force == "fok" and qty < wanted:
@@ -97,15 +95,8 @@ def match_quote(order: SimOrder, touch: Touch, *, fraction: float | None = None)
     return Fill(qty, price) if qty > ZERO else None
 
 
-def match_print(order: SimOrder, trade: SimTrade) -> Fill | None:
-    """Fill a resting limit order by a trade beyond its price: whoever printed there would have met it first."""
-    limit = order.limit_price
-    if limit is None or not order.is_resting:
-        return None
-    printed = exact(trade.price)
-    if printed >= limit if order.is_buy else printed <= limit:
-        return None
-    qty = min(order.remaining(limit), exact(trade.size))
-    if order.time_in_force == "fok" and qty < order.remaining(limit):
-        return None
-    return Fill(qty, limit) if qty > ZERO else None
+def meet(order: SimOrder, size: Decimal) -> Fill | None:
+    """Fill a resting order at its own price by shares that reached it."""
+    assert order.limit_price is not None, f"order {order.id}: expected a limit price, resting in the book"
+    qty = min(order.remaining(order.limit_price), size)
+    return Fill(qty, order.limit_price, is_maker=True) if qty > ZERO else None

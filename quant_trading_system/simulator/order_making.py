@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
-from quant_trading_system.simulator import calendar
+from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.chance import Chance
-from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.numbers import QTY_STEP, cut_to
 from quant_trading_system.simulator.orders import COMPLEX_CLASSES, STOP_LOSS, TAKE_PROFIT, SimOrder
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.rules import SIMPLE_CLASSES, entry_limit
+from quant_trading_system.simulator.sessions import expiry_ns
 from quant_trading_system.simulator.trailing import stop_behind, trail
-
-GTC_DAYS = 89  # recorded: 2026-09-18 → 2026-12-16 (reference 2.5)
-_DAY_NS = 86_400 * NANOS_PER_SECOND
 
 
 def make_order(
@@ -55,7 +51,9 @@ def make_order(
         trail_percent=request.trail_percent,
         status="pending_new",
         extended_hours=request.extended_hours and asset.asset_class != "crypto",
-        expires_at_ns=expiry_ns(request.time_in_force, now_ns, extended_hours=request.extended_hours),
+        expires_at_ns=expiry_ns(
+            request.time_in_force, now_ns, asset_class=asset.asset_class, extended_hours=request.extended_hours
+        ),
         source=request.source,
         sequence=number,
     )
@@ -111,7 +109,7 @@ def make_replacement(old: SimOrder, change: OrderChange, *, number: int, chance:
         hwm=old.hwm,
         status="pending_new",
         extended_hours=old.extended_hours,
-        expires_at_ns=expiry_ns(time_in_force, now_ns, extended_hours=old.extended_hours),
+        expires_at_ns=expiry_ns(time_in_force, now_ns, asset_class=old.asset_class, extended_hours=old.extended_hours),
         source=old.source,
         parent_id=old.parent_id,
         leg_role=old.leg_role,
@@ -123,21 +121,6 @@ def make_replacement(old: SimOrder, change: OrderChange, *, number: int, chance:
     if change.trail is not None:
         _retrail(new, change.trail)
     return new
-
-
-def expiry_ns(time_in_force: str, now_ns: Nanos, *, extended_hours: bool) -> int | None:
-    """When an order ends by itself: good till cancelled after about 90 days, everything else with its session."""
-    if time_in_force == "gtc":
-        last_day = new_york_date(now_ns + GTC_DAYS * _DAY_NS)
-        return new_york_ns(last_day, 16)
-    if extended_hours:
-        today = calendar.session_on(new_york_date(now_ns))
-        if today is not None and now_ns < today.post_market_end_ns:
-            return today.post_market_end_ns
-        following = calendar.session_opening_after(now_ns)
-        return following.post_market_end_ns if following else None
-    session = calendar.session_closing_after(now_ns)
-    return session.close_ns if session else None
 
 
 def _leg(parent: SimOrder, role: str, order_type: str, *, number: int, chance: Chance) -> SimOrder:

@@ -15,8 +15,10 @@ from quant_trading_system.simulator.journal import (
     MarkRecord,
     OrderRecord,
     Record,
+    SymbolRecord,
 )
 from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.symbol_state import SymbolState
 
 ORDER_EVENTS_MAX = 1_000_000  # not taken by anybody; a server takes them every few milliseconds
 MARK_INTERVAL_NS = 10 * NANOS_PER_SECOND  # of venue time; how far venue time may fall back after a kill without trades
@@ -31,6 +33,7 @@ class Recorder:
         self._facts: list[Record] = []
         self._told: list[EventRecord] = []
         self._changed: dict[str, SimOrder] = {}  # since something was last told of them
+        self._symbols: dict[str, SymbolState] = {}
         self._marked_ns = 0
         self.event_sequence = 0
         self.events_dropped = 0
@@ -39,6 +42,11 @@ class Recorder:
         """Note that an order has a new state."""
         if self._journal is not None:
             self._changed[order.id] = order
+
+    def symbol_changed(self, state: SymbolState) -> None:
+        """Note that the venue keeps something else of a symbol."""
+        if self._journal is not None:
+            self._symbols[state.symbol] = state
 
     def fact(self, record: ExecutionRecord | DayRecord) -> None:
         if self._journal is not None:
@@ -85,13 +93,18 @@ class Recorder:
         """Write everything since the last commit as one batch; without changes, venue time now and then."""
         if self._journal is None:
             return
-        if not (self._facts or self._told or self._changed) and now_ns - self._marked_ns < MARK_INTERVAL_NS:
+        if (
+            not (self._facts or self._told or self._changed or self._symbols)
+            and now_ns - self._marked_ns < MARK_INTERVAL_NS
+        ):
             return
         batch: list[Record] = [*self._facts, *self._told]
         batch.extend(OrderRecord(order=order) for order in self._changed.values())
+        batch.extend(SymbolRecord(state=state) for state in self._symbols.values())
         batch.append(MarkRecord(now_ns=now_ns, event_sequence=self.event_sequence))
         self._journal.append(batch)
         self._facts.clear()
         self._told.clear()
         self._changed.clear()
+        self._symbols.clear()
         self._marked_ns = now_ns

@@ -19,12 +19,14 @@ from quant_trading_system.simulator.journal import (
     MarkRecord,
     OrderRecord,
     Record,
+    SymbolRecord,
     WorldRecord,
 )
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.symbol_state import SymbolState
 
 EVENTS_KEPT_MAX = 10_000  # the last ones; 15 MB of orders as they stood
 
@@ -37,6 +39,7 @@ class Restored:
     last_equity: Decimal
     last_maintenance_margin: Decimal = ZERO
     event_sequence: int = 0
+    symbols: dict[str, SymbolState] = field(default_factory=dict)
     events: deque[OrderEvent] = field(default_factory=lambda: deque(maxlen=EVENTS_KEPT_MAX))
 
 
@@ -68,7 +71,9 @@ def restore(journal: Journal, settings: ExchangeSettings, *, index: OrderIndex, 
                 restored.last_equity = record.equity
                 restored.last_maintenance_margin = record.maintenance_margin
                 following = calendar.session_opening_after(record.closed_ns)
-                day_starts_ns = following.open_ns if following else None
+                day_starts_ns = following.pre_market_ns if following else None
+            case SymbolRecord():
+                restored.symbols[record.state.symbol] = record.state
             case MarkRecord():
                 restored.now_ns = Nanos(record.now_ns)
                 restored.event_sequence = record.event_sequence

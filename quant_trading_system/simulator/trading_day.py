@@ -1,26 +1,65 @@
-"""Lets venue time pass: market messages, what is planned, the bells. Decides the order in which they happen.
+"""Lets venue time pass: market messages, steps of orders, bells. Decides the order in which they happen.
 
-The market comes first only where nothing is planned earlier, so how finely a caller cuts time changes nothing.
+The market is played just up to the next thing that is planned, then that happens: how finely a caller cuts time
+changes nothing.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 
 from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator.assets import SimAsset
+from quant_trading_system.simulator.bells import Bells
+from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimQuote, SimTrade
+from quant_trading_system.simulator.events import (
+    Execution,
+    MarketEvent,
+    SimBar,
+    SimLuld,
+    SimQuote,
+    SimStatus,
+    SimTrade,
+)
 from quant_trading_system.simulator.floor import Floor
-from quant_trading_system.simulator.journal import DayRecord
+from quant_trading_system.simulator.halt_desk import HaltDesk
+from quant_trading_system.simulator.impact import Pricing
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.market.source import MarketSource
+from quant_trading_system.simulator.order_book import OrderBook
 from quant_trading_system.simulator.order_index import OrderIndex
+from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.schedule import Action, Schedule
+from quant_trading_system.simulator.sessions import CRYPTO
+from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.symbol_state import SymbolState
 from quant_trading_system.simulator.valuation import Valuation
 
 EVENTS_PER_ADVANCE_MAX = 20_000  # about 50 ms of work; a caller that wants more time played calls again
 MARKET_EVENTS_MAX = 200_000  # not taken by anybody; then the oldest are dropped and counted
+_TRADING = frozenset({SimQuote, SimTrade})
+
+
+class MarketTape:
+    """What the market said and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self.events: deque[MarketEvent] = deque()
+        self.dropped = 0
+
+    def tell(self, event: MarketEvent) -> None:
+        if len(self.events) >= MARKET_EVENTS_MAX:
+            self.events.popleft()
+            self.dropped += 1
+        self.events.append(event)
+
+    def take(self) -> list[MarketEvent]:
+        events = list(self.events)
+        self.events.clear()
+        return events
 
 
 class TradingDay:
@@ -33,38 +72,32 @@ class TradingDay:
         schedule: Schedule,
         desk: OrderDesk,
         floor: Floor,
+        bells: Bells,
         index: OrderIndex,
-        books: Books,
-        valuation: Valuation,
-        recorder: Recorder,
+        tape: MarketTape,
         now_ns: Nanos,
     ) -> None:
         self.now_ns = now_ns  # up to which everything has happened
-        self.market_events: deque[MarketEvent] = deque()
-        self.market_events_dropped = 0
         self._market = market
         self._schedule = schedule
         self._desk = desk
-        self._floor = floor
+        self.floor = floor
+        self._bells = bells
         self._index = index
-        self._books = books
-        self._valuation = valuation
-        self._recorder = recorder
+        self._tape = tape
+        self._crypto_is_watched = self._crypto_is_traded = False
 
-    def begin(self) -> None:
-        """Stand at the present: plan the next bell, and let open orders go on."""
+    def begin(self, *, states: Iterable[SymbolState], executions: Sequence[Execution]) -> None:
+        """Stand at the present: plan the next bells, and let halts and open orders go on."""
         self._market.begin(self.now_ns)
-        session = self._market.session_closing_after(self.now_ns)
-        if session is not None and session.open_ns <= self.now_ns:
-            self._floor.open(session.open_ns)
-            self._floor.know_quotes(filter(None, map(self._market.latest_quote, self._market.symbols)))
-            self._schedule.plan(session.close_ns, Action.CLOSE)
-        elif session is not None:
-            self._schedule.plan(session.open_ns, Action.OPEN)
+        self._bells.begin(self.now_ns)
+        self.floor.halts.restore(states)
+        self.floor.know_quotes(filter(None, map(self._market.latest_quote, self._market.symbols)), now_ns=self.now_ns)
+        self.floor.recall(reversed(executions))
         for order in self._index.open():
             self._desk.resume(order, self.now_ns)
-            if self._floor.is_open and order.status == "accepted":
-                self._desk.release(order, self.now_ns)
+            self.expect(order)
+        self._bells.release_due(self.now_ns)
 
     def advance(self, now_ns: Nanos) -> None:
         """Play up to a moment, or EVENTS_PER_ADVANCE_MAX messages; a moment that has passed does nothing.
@@ -84,11 +117,27 @@ class TradingDay:
                 return
             self._run_planned(self._schedule.next_due_ns)
 
+    def expect(self, order: SimOrder) -> None:
+        """An order is there: let the market play what it needs, and know its latest quote."""
+        if order.asset_class != CRYPTO:
+            return
+        self._crypto_is_traded = True
+        self._market.set_crypto_audience(True)
+        quote = self._market.latest_quote(order.symbol)
+        if quote is not None:
+            self.floor.know_quotes([quote], now_ns=self.now_ns)
+
+    def watch_crypto(self, *, is_watched: bool) -> None:
+        """Whether somebody listens to crypto; open crypto orders need it played in any case."""
+        self._crypto_is_watched = is_watched
+        self._market.set_crypto_audience(self._crypto_is_watched or self._crypto_is_traded)
+
     def _play_until(self, until_ns: int, left: int) -> int:
         """Play at most `left` messages, and none behind what they plan; how many may still be played."""
-        schedule = self._schedule
+        schedule, silent = self._schedule, self.floor.halts.silent
         for event in self._market.events_until(Nanos(until_ns)):
-            self._play(event)
+            if not silent or event.symbol not in silent or type(event) not in _TRADING:
+                self._play(event)
             left -= 1
             if left == 0 or schedule.next_due_ns <= until_ns:
                 break
@@ -100,61 +149,92 @@ class TradingDay:
         if kind is not SimBar and event.ts_ns >= self.now_ns:
             self.now_ns = Nanos(event.ts_ns)
             if kind is SimQuote:
-                self._floor.on_quote(event)  # type: ignore[arg-type]
+                self.floor.on_quote(event)  # type: ignore[arg-type]
             elif kind is SimTrade:
-                self._floor.on_trade(event)  # type: ignore[arg-type]
-        if len(self.market_events) >= MARKET_EVENTS_MAX:
-            self.market_events.popleft()
-            self.market_events_dropped += 1
-        self.market_events.append(event)
+                self.floor.on_trade(event)  # type: ignore[arg-type]
+            else:
+                self._hear(event)
+        self._tape.tell(event)
+
+    def _hear(self, event: MarketEvent) -> None:
+        if isinstance(event, SimLuld):
+            self.floor.halts.on_bands(event)
+        elif isinstance(event, SimStatus):
+            self.floor.halts.on_status(event)
 
     def _run_planned(self, until_ns: int) -> None:
         while (due := self._schedule.pop_due(until_ns)) is not None:
-            due_ns, action, order_id = due
+            due_ns, action, subject = due
             self.now_ns = max(self.now_ns, due_ns)
-            self._act(action, order_id)
+            self._act(action, subject)
 
-    def _act(self, action: Action, order_id: str) -> None:
+    def _act(self, action: Action, subject: str) -> None:
         now_ns = self.now_ns
         match action:
-            case Action.OPEN:
-                self._ring_open()
-            case Action.CLOSE:
-                self._ring_close()
             case Action.ACKNOWLEDGE:
-                self._desk.acknowledge(self._index.known(order_id), now_ns)
+                self._desk.acknowledge(self._index.known(subject), now_ns)
             case Action.MATCH:
-                self._floor.admit(self._index.known(order_id), now_ns)
+                self.floor.admit(self._index.known(subject), now_ns)
             case Action.CANCEL:
-                self._desk.complete_cancel(self._index.known(order_id), now_ns)
+                self._desk.complete_cancel(self._index.known(subject), now_ns)
             case Action.REPLACE:
-                self._desk.complete_replacement(self._index.known(order_id), now_ns)
+                self._desk.complete_replacement(self._index.known(subject), now_ns)
             case Action.REJECT:
-                self._desk.reject(self._index.known(order_id), now_ns)
+                self._desk.reject(self._index.known(subject), now_ns)
+            case Action.RESUME:
+                self.floor.halts.resume_due(subject, now_ns)
+            case Action.LIMIT_STATE:
+                self.floor.halts.limit_state_due(subject, now_ns)
+            case _:
+                self._bells.ring(action, now_ns)
 
-    def _ring_open(self) -> None:
-        session = self._market.session_closing_after(self.now_ns)
-        assert session is not None, "expected the session whose opening was planned"
-        self._books.start_day()
-        self._floor.open(session.open_ns)
-        self._schedule.plan(session.close_ns, Action.CLOSE)
-        for order in self._index.open():
-            if order.is_resting:
-                order.is_resting = False  # a new book: what the open made marketable fills at the touch
-                self._recorder.changed(order)
-            if order.status == "accepted":
-                self._desk.release(order, self.now_ns)
 
-    def _ring_close(self) -> None:
-        self._floor.close()
-        for order in self._index.open():
-            if order.expires_at_ns is not None and order.expires_at_ns <= self.now_ns:
-                end = self._desk.expire if order.time_in_force == "day" else self._desk.cancel_now
-                end(order, self.now_ns)
-        held = self._valuation.margins(self.now_ns)
-        self._valuation.last_equity = held.equity
-        self._valuation.last_maintenance_margin = held.maintenance
-        self._recorder.fact(DayRecord(closed_ns=self.now_ns, equity=held.equity, maintenance_margin=held.maintenance))
-        following = self._market.session_closing_after(self.now_ns)
-        if following is not None:
-            self._schedule.plan(following.open_ns, Action.OPEN)
+def make_trading_day(
+    *,
+    settings: ExchangeSettings,
+    chance: Chance,
+    market: MarketSource,
+    assets: Mapping[str, SimAsset],
+    schedule: Schedule,
+    desk: OrderDesk,
+    index: OrderIndex,
+    books: Books,
+    valuation: Valuation,
+    recorder: Recorder,
+    tape: MarketTape,
+) -> TradingDay:
+    """Put the floor and the bells together."""
+    order_books = {symbol: OrderBook(symbol) for symbol in assets}
+    halts = HaltDesk(
+        assets=assets, books=order_books, market=market, schedule=schedule, recorder=recorder, tell=tape.tell
+    )
+    floor = Floor(
+        settings=settings,
+        chance=chance,
+        assets=assets,
+        books=order_books,
+        pricing=Pricing(settings.fills, chance, market),
+        halts=halts,
+        desk=desk,
+        recorder=recorder,
+    )
+    bells = Bells(
+        market=market,
+        schedule=schedule,
+        desk=desk,
+        floor=floor,
+        index=index,
+        books=books,
+        valuation=valuation,
+        recorder=recorder,
+    )
+    return TradingDay(
+        market=market,
+        schedule=schedule,
+        desk=desk,
+        floor=floor,
+        bells=bells,
+        index=index,
+        tape=tape,
+        now_ns=settings.start_ns,
+    )

@@ -67,6 +67,7 @@ def test_a_resting_limit_order_fills_at_its_own_price_when_the_other_side_comes(
 
 def test_a_resting_limit_order_fills_when_a_trade_prints_through_it_and_not_at_it():
     floor = Floor()
+    floor.quote(99.50, 100.01, bid_size=300)
     order = floor.submit(buy(type="limit", limit_price="99.50"))
     floor.wait()
     floor.trade(99.50)
@@ -142,6 +143,8 @@ def test_a_sell_stop_waits_for_a_print_at_its_price_and_then_sells_at_the_bid():
     floor.quote(98.00, 98.02)
     assert order.status == "new", "a quote elects no stop"
     floor.trade(99.00)
+    assert order.status == "new", "nor does a print outside the best bid and offer"
+    floor.trade(98.01)
     floor.wait()
     assert fills(floor, order) == [(D(10), D("98.0"))]
 
@@ -151,7 +154,7 @@ def test_an_elected_stop_limit_rests_at_its_limit():
     floor.hold(10)
     order = floor.submit(sell(type="stop_limit", stop_price="99", limit_price="98.90"))
     floor.wait()
-    floor.quote(98.50, 98.52)
+    floor.quote(98.50, 98.60)
     floor.trade(98.60)
     assert (order.status, order.is_elected, order.filled_qty) == ("new", True, D(0))
     floor.quote(98.95, 98.97)
