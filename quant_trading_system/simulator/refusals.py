@@ -81,10 +81,9 @@ def insufficient_qty(
         "available": plain(available),
         "existing_qty": plain(existing),
         "held_for_orders": plain(held),
+        "related_orders": list(related),  # a key also where nothing holds them (recorded 2021-01-26)
         "symbol": symbol,
     }
-    if related:
-        extra["related_orders"] = list(related)
     message = f"insufficient qty available for order (requested: {plain(requested)}, available: {plain(available)})"
     return forbidden(message, **extra)
 

@@ -81,7 +81,11 @@ async def _cancel_all(request: web.Request) -> web.Response:
     _may_stick(venue, request)
     exchange = venue.exchange
     rows = [
-        {"id": result.order_id, "status": result.http_status, "body": _nested(exchange, result.order)}
+        {
+            "id": result.order_id,
+            "status": result.http_status,
+            "body": _cancelled(exchange, result.order_id, result.order),
+        }
         for result in exchange.cancel_all()
     ]
     return json_answer(rows, status=207)
@@ -135,7 +139,7 @@ def _close_json(exchange: Exchange, result: CloseResult) -> Json:
         body: Json = result.refusal.body()
     else:
         assert result.order is not None, f"{result.symbol}: expected an order or a refusal"
-        body = _nested(exchange, result.order)
+        body = _cancelled(exchange, result.symbol, result.order)
     return {"symbol": result.symbol, "status": result.http_status, "body": body}
 
 
@@ -149,6 +153,11 @@ async def _close(request: web.Request) -> web.Response:
         raise invalid("only one of qty or percentage is accepted")
     symbol = request.match_info["symbol"]
     return json_answer(order_json(_ready(request).exchange.close_position(symbol, qty=qty, percentage=percentage)))
+
+
+def _cancelled(exchange: Exchange, order_id: str, order: SimOrder) -> Json:
+    """An order in a list of cancels: of a leg its parent with all legs, any other one alone (recorded 2021-06-17)."""
+    return order_json(order) if order.id == order_id else _nested(exchange, order)
 
 
 def _nested(exchange: Exchange, order: SimOrder) -> Json:

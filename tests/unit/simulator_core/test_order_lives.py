@@ -39,11 +39,11 @@ def test_a_position_is_found_by_the_id_of_its_asset():
     assert floor.exchange.close_position(asset.id).symbol == "AAPL"
 
 
-def test_everything_open_is_cancelled_in_one_call():
+def test_everything_open_is_cancelled_in_one_call_the_newest_first():
     floor = Floor()
     orders = [floor.submit(buy(symbol, type="limit", limit_price="90")) for symbol in ("AAPL", "MSFT", "SPY")]
     floor.wait()
-    assert [(r.order_id, r.http_status) for r in floor.exchange.cancel_all()] == [(o.id, 200) for o in orders]
+    assert [(r.order_id, r.http_status) for r in floor.exchange.cancel_all()] == [(o.id, 200) for o in reversed(orders)]
     assert [result.http_status for result in floor.exchange.cancel_all()] == [422, 422, 422]
     floor.wait()
     assert {order.status for order in orders} == {"canceled"}
