@@ -39,8 +39,13 @@ class ExchangeOptions:
     seed: int | None
     cash: Decimal | None
     faults: Path | None
+    fault: tuple[str, ...]
+    fault_seed: int | None
     profile: str
     rate_limit: int
+    rate_limit_headers: str
+    trade_frames: str
+    client_ids: str
     key_id: str
     secret_key: str
     symbols: tuple[str, ...] | None
@@ -100,6 +105,19 @@ class _Time(click.ParamType[int]):
             )
 
 
+class _Fault(click.ParamType[str]):
+    name = "KIND[@WHERE][:KEY=VALUE,…]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from quant_trading_system.simulator.server.faults import FaultPlanError, parse_flag
+
+        try:
+            parse_flag(str(value))
+        except FaultPlanError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
 class _Key(click.ParamType[str]):
     name = "KEY"
 
@@ -146,6 +164,13 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Chance of a new world.  [default: 0]")
 @click.option("--cash", type=_Cash(), help="Cash of a new account.  [default: 100000]")
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault plan as JSON, in force from the start.")
+@click.option(
+    "--fault",
+    type=_Fault(),
+    multiple=True,
+    help="One fault more, like 'error_500@GET /v2/account:at=2,body=html'; GET /simulator/v1/faults lists the kinds.",
+)
+@click.option("--fault-seed", type=click.IntRange(0), help="Chance of the faults.  [default: the plan's, else 0]")
 @click.option("--profile", type=click.Choice(PROFILES), default="current", show_default=True, help="Whose manners.")
 @click.option(
     "--rate-limit",
@@ -154,6 +179,27 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
     show_default=True,
     metavar="PER_MINUTE",
     help="Requests a venue minute; 0 = none.",
+)
+@click.option(
+    "--rate-limit-headers",
+    type=click.Choice(("on", "off")),
+    default="on",
+    show_default=True,
+    help="Whether answers have the X-RateLimit headers.",
+)
+@click.option(
+    "--trade-frames",
+    type=click.Choice(("binary", "text")),
+    default="binary",
+    show_default=True,
+    help="JSON of trade_updates in binary frames, as paper hosts send it, or in text frames.",
+)
+@click.option(
+    "--client-ids",
+    type=click.Choice(("ever", "open")),
+    default="ever",
+    show_default=True,
+    help="Whether a client_order_id is taken for ever, or while its order is open.",
 )
 @click.option("--key-id", type=_Key(), default="PKSIM", show_default=True, help="Key that clients log in with.")
 @click.option("--secret-key", type=_Key(), default="sim", show_default=True, help="Its secret.")
@@ -193,10 +239,10 @@ def _service_settings(options: ExchangeOptions) -> ServiceSettings:
     from quant_trading_system.simulator.numbers import plain
     from quant_trading_system.simulator.server.auth import Credentials
     from quant_trading_system.simulator.server.service import ServiceSettings
-    from quant_trading_system.simulator.server.settings import Profile, ServerSettings
+    from quant_trading_system.simulator.server.settings import Profile, ServerSettings, TradeFrames
     from quant_trading_system.simulator.server.world import WorldWish
 
-    rules, seed = _read_faults(options.faults) if options.faults else ([], 0)
+    rules, seed = _read_faults(options)
     return ServiceSettings(
         host=options.listen[0],
         port=options.listen[1],
@@ -212,20 +258,35 @@ def _service_settings(options: ExchangeOptions) -> ServiceSettings:
         server=ServerSettings(
             credentials=Credentials(key_id=options.key_id, secret_key=options.secret_key),
             requests_per_minute=options.rate_limit,
+            has_rate_limit_headers=options.rate_limit_headers == "on",
             profile=Profile(options.profile),
+            trade_frames=TradeFrames(options.trade_frames),
+            frees_client_ids=options.client_ids == "open",
         ),
         faults=tuple(rules),
         faults_seed=seed,
     )
 
 
-def _read_faults(path: Path) -> tuple[list[FaultRule], int]:
+def _read_faults(options: ExchangeOptions) -> tuple[list[FaultRule], int]:
+    """The plan of the file with the flags behind it."""
+    from quant_trading_system.simulator.server.faults import FaultPlanError, parse_flag, parse_plan
+
+    rules, seed = _read_plan(options.faults) if options.faults else ([], 0)
+    try:
+        more, _ = parse_plan({"faults": [parse_flag(text) for text in options.fault]})
+    except FaultPlanError as error:
+        raise OperatorError(f"--fault: {error}", exit_code=ExitCode.CONFIGURATION) from None
+    return rules + more, seed if options.fault_seed is None else options.fault_seed
+
+
+def _read_plan(path: Path) -> tuple[list[FaultRule], int]:
     import json
 
     from quant_trading_system.simulator.server.faults import FaultPlanError, parse_plan
 
     try:
-        return parse_plan(json.loads(path.read_text(encoding="utf-8")))
+        return parse_plan(json.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
     except FaultPlanError as error:
         raise OperatorError(f"{path}: {error}", exit_code=ExitCode.CONFIGURATION) from None
     except OSError as error:

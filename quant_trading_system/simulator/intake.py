@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import change_rules, rules, trading_rules
@@ -28,6 +31,8 @@ from quant_trading_system.simulator.valuation import Valuation
 
 _PERCENT = Decimal(100)
 _ONE_SHARE = Decimal(1)
+
+Wish = TypeVar("Wish", OrderRequest, OrderChange)
 
 
 class Intake:
@@ -58,11 +63,12 @@ class Intake:
         Raises:
             Refusal: with Alpaca's status, code and text.
         """
+        request = self._adapted(request)
         rules.check_form(request)
         asset = self._find_asset(request.symbol or "")
         if asset is None:
             raise unprocessable(f'asset "{request.symbol}" not found')
-        rules.check_for_asset(request, asset)
+        rules.check_for_asset(request, asset, judges_leg_ticks=not self._settings.rulebook.cuts_sub_penny)
         self._check_client_id(request.client_order_id)
         rules.check_window(request.time_in_force or "", now_ns)
         trading_rules.check_halt(request.type or "", asset.symbol, is_halted=self._is_halted(asset.symbol))
@@ -89,6 +95,7 @@ class Intake:
         Raises:
             Refusal: with Alpaca's status, code and text.
         """
+        change = self._adapted(change)
         change_rules.check_replace(old, change)
         asset = self._find_asset(old.symbol)
         assert asset is not None, f"order {old.id}: expected the asset {old.symbol}"
@@ -139,9 +146,19 @@ class Intake:
             symbol=symbol, qty=wanted, side=side, type="market", time_in_force="gtc" if is_crypto else "day"
         )
 
+    def _adapted(self, wish: Wish) -> Wish:
+        """The request as the rulebook reads it."""
+        if not self._settings.rulebook.cuts_sub_penny:
+            return wish
+        cut = {name: rules.cut_to_tick(getattr(wish, name)) for name in ("limit_price", "stop_price")}
+        return msgspec.structs.replace(wish, **cut)
+
     def _check_client_id(self, client_order_id: str | None) -> None:
-        if client_order_id is not None and self._index.has_client_id(client_order_id):
-            raise invalid("client_order_id must be unique")
+        if client_order_id is None or not self._index.has_client_id(client_order_id):
+            return
+        if self._settings.rulebook.frees_client_ids and not self._index.get_by_client_id(client_order_id).is_open:
+            return
+        raise invalid("client_order_id must be unique")
 
     def _check_trading(
         self, order: SimOrder, asset: SimAsset, now_ns: Nanos, *, instead_of: SimOrder | None = None

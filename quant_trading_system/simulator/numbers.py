@@ -9,6 +9,8 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 ZERO = Decimal(0)
 ONE_DOLLAR = Decimal(1)
+CENT = Decimal("0.01")
+FINE_TICK = Decimal("0.0001")
 QTY_STEP = Decimal("0.000000001")  # nine decimals (reference 1.3)
 DIGITS_MAX = 30  # of a number in a request; more is not an amount of money
 EXPONENT_MAX = 15  # of its first digit: what is larger or smaller would not go through arithmetic of 28 digits
@@ -49,9 +51,13 @@ def parse_number(value: object) -> Decimal | None:
 
 
 def is_sub_penny(price: Decimal) -> bool:
-    """Whether a price has more decimals than allowed: two from one dollar, four below (reference 2.7)."""
-    step = Decimal("0.01") if price >= ONE_DOLLAR else Decimal("0.0001")
-    return price % step != ZERO
+    """Whether a price has more decimals than allowed."""
+    return price % tick_of(price) != ZERO
+
+
+def tick_of(price: Decimal) -> Decimal:
+    """The finest step of an equity's price: two decimals from one dollar, four below (reference 2.7)."""
+    return CENT if price >= ONE_DOLLAR else FINE_TICK
 
 
 def is_multiple(amount: Decimal, step: Decimal) -> bool:

@@ -82,7 +82,9 @@ class OrderIndex:
         if older is not None:
             self._withdraw(older)
         self._by_id[order.id] = order
-        self._by_client_id[order.client_order_id] = order
+        namesake = self._by_client_id.get(order.client_order_id)
+        if namesake is None or namesake.sequence <= order.sequence:  # where ids are free again, the newer one has it
+            self._by_client_id[order.client_order_id] = order
         self._enlist(order)
         self.refresh(order)
 

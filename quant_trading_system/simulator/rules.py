@@ -13,7 +13,17 @@ from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
-from quant_trading_system.simulator.numbers import QTY_STEP, ZERO, is_multiple, is_sub_penny, is_whole, plain
+from quant_trading_system.simulator.numbers import (
+    CENT,
+    QTY_STEP,
+    ZERO,
+    cut_to,
+    is_multiple,
+    is_sub_penny,
+    is_whole,
+    plain,
+    tick_of,
+)
 from quant_trading_system.simulator.orders import COMPLEX_CLASSES
 from quant_trading_system.simulator.refusals import forbidden, invalid, unprocessable
 from quant_trading_system.simulator.requests import OrderRequest
@@ -34,7 +44,6 @@ CRYPTO_TIMES = frozenset({"gtc", "ioc"})
 SIMPLE_CLASSES = frozenset({"", "simple"})
 INTENTS = frozenset({"buy_to_open", "buy_to_close", "sell_to_open", "sell_to_close"})
 NOTIONAL_USD_MIN = Decimal(1)
-CENT = Decimal("0.01")
 TRAIL_PERCENT_MIN = Decimal("0.1")
 TRAIL_PERCENT_MAX = Decimal(100)  # of a sale: the stop would stand at nothing
 NS_PER_MINUTE = 60 * 1_000_000_000
@@ -191,7 +200,7 @@ def leg_prices(request: OrderRequest) -> list[tuple[str, Decimal]]:
 # --- by what is traded ------------------------------------------------------------------------------------------------
 
 
-def check_for_asset(request: OrderRequest, asset: SimAsset) -> None:
+def check_for_asset(request: OrderRequest, asset: SimAsset, *, judges_leg_ticks: bool = True) -> None:
     """Refuse a combination that the asset's class does not know (reference 2.5, 2.15).
 
     Raises:
@@ -211,8 +220,13 @@ def check_for_asset(request: OrderRequest, asset: SimAsset) -> None:
         raise unprocessable("advanced instructions only support DAY time_in_force")
     check_tick("limit_price", entry_limit(request), asset)
     check_tick("stop_price", request.stop_price, asset)
-    for name, price in leg_prices(request):
+    for name, price in leg_prices(request) if judges_leg_ticks else ():
         check_tick(name, price, asset)
+
+
+def cut_to_tick(price: Decimal | None) -> Decimal | None:
+    """A price without the decimals that it may not have, as the server of 2021 stored it (reference 2.7)."""
+    return None if price is None else cut_to(price, tick_of(price))
 
 
 def check_tick(name: str, price: Decimal | None, asset: SimAsset) -> None:

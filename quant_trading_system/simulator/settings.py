@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator.rulebook import TODAY, Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class ExchangeSettings:
     seed: int = 0
     cash: Decimal = Decimal(100_000)
     account_number: str = "PA3SIMULATED"
+    rulebook: Rulebook = TODAY
     multiplier: int = 2  # 1: cash account; 2: margin account over night (reference 2.13)
     shorting_enabled: bool = False
     partial_fill_probability: float = 0.1  # Alpaca's paper account (reference 2.14)

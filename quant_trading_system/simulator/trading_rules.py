@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from quant_trading_system.simulator.assets import SimAsset
-from quant_trading_system.simulator.numbers import ZERO, is_whole, plain
+from quant_trading_system.simulator.numbers import CENT, ZERO, is_whole, plain
 from quant_trading_system.simulator.orders import COMPLEX_CLASSES, SimOrder
 from quant_trading_system.simulator.refusals import (
     Refusal,
@@ -21,7 +21,6 @@ from quant_trading_system.simulator.refusals import (
     wash_trade,
 )
 from quant_trading_system.simulator.requests import OrderRequest
-from quant_trading_system.simulator.rules import CENT
 
 COST_BASIS_USD_MIN = Decimal(1)
 COST_BASIS_USD_MIN_CRYPTO = Decimal(10)

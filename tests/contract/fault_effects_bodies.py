@@ -171,3 +171,16 @@ async def venue_time_passes_between_two_reads(exchange, session):
     assert len((await call(session, "GET", "/v2/orders"))[1]) == 1
     assert len((await call(session, "GET", "/v2/positions"))[1]) == 1
     assert (await all_orders(session))[0]["status"] == "filled"
+
+
+@shows(Kind.LATE_REJECT)
+async def an_order_that_was_taken_is_rejected_later(exchange, session):
+    exchange.set_faults({"kind": "late_reject", "where": POST, "at": 1, "latency_ms": 5_000})
+    status, order = await submit(session, **RESTING)
+    assert status == 200
+    await exchange.step(1)
+    assert await order_status(session, order) == "pending_new"
+    await exchange.step(5)
+    _, told = await call(session, "GET", f"/v2/orders/{order['id']}")
+    assert told["status"] == "rejected"
+    assert told["failed_at"] is not None

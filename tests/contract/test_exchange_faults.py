@@ -29,7 +29,6 @@ AWAITED = {
     Kind.BUST,
     Kind.CORPORATE_ACTION,
     Kind.CORRECT,
-    Kind.LATE_REJECT,
     Kind.TRADING_STATUS,
     Kind.TRANSFER,
 }

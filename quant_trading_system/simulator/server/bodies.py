@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 
 import msgspec
@@ -20,8 +21,17 @@ async def read_object(request: web.Request) -> dict[str, object]:
     Raises:
         Refusal: 400, it is none.
     """
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.RequestPayloadError:  # it is not packed as its headers say
+        raise malformed() from None
     try:
         return _DECODER.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError):
+    except (msgspec.DecodeError, UnicodeDecodeError, ArithmeticError, RecursionError):
         raise malformed() from None
+
+
+async def fetch(request: web.Request) -> None:
+    """Take the body off the wire while the line is there; what is wrong with it is found when it is read."""
+    with suppress(web.RequestPayloadError, web.HTTPRequestEntityTooLarge):
+        await request.read()

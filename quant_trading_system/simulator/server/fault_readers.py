@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from types import MappingProxyType
 
 from quant_trading_system.simulator.instants import NEW_YORK
@@ -92,6 +93,15 @@ def read_object(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"expected an object, found {value!r}")
     return MappingProxyType(dict(value))
+
+
+def read_value(value: object) -> object:
+    """Anything that can be written again: numbers are read as decimals and written as floats."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {name: read_value(part) for name, part in value.items()}
+    return [read_value(part) for part in value] if isinstance(value, list) else value
 
 
 def read_time(value: object) -> int:

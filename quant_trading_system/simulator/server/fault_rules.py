@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from quant_trading_system.simulator.server.fault_kinds import KINDS, Kind
@@ -19,6 +20,7 @@ from quant_trading_system.simulator.server.fault_readers import (
     read_object,
     read_text,
     read_time,
+    read_value,
     read_yes,
     whole_reader,
     word_reader,
@@ -169,7 +171,7 @@ _FIELDS: Mapping[str, _Field] = {
     "location": _Field("where the redirect points; default a port where nobody answers", read_text),
     "size_bytes": _Field(f"1 to {SIZE_BYTES_MAX}; default {SIZE_BYTES_DEFAULT}", whole_reader(1, SIZE_BYTES_MAX)),
     "field": _Field('path like "status", "order.filled_qty", "0.easy_to_borrow" or "bars.*.*.c"', read_text),
-    "value": _Field("any JSON value", lambda value: value),
+    "value": _Field("any JSON value", read_value),
     "skew_seconds": _Field(
         "whole seconds, negative for behind; default 3600", whole_reader(-SKEW_SECONDS_MAX, SKEW_SECONDS_MAX)
     ),
@@ -298,6 +300,6 @@ def parse_flag(text: str) -> dict[str, object]:
 
 def _flag_value(text: str) -> object:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError):
         return text

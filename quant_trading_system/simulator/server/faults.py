@@ -27,6 +27,7 @@ from quant_trading_system.simulator.server.fault_rules import (
     LATENCY_MS_DEFAULT,
     FaultPlanError,
     FaultRule,
+    parse_flag,
     parse_plan,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "FaultRule",
     "Firing",
     "Kind",
+    "parse_flag",
     "parse_plan",
 ]
 

@@ -31,6 +31,12 @@ def hide_made(firing: Firing, answer: web.Response) -> None:
             hidden[str(row["id"])] = str(row.get("client_order_id"))
 
 
+def id_of(answer: web.Response) -> str | None:
+    """The id of the order that an answer tells of."""
+    order = _decoded(answer)
+    return str(order["id"]) if isinstance(order, dict) and "client_order_id" in order else None
+
+
 def conceal(plan: FaultPlan, request: web.Request, answer: web.Response) -> web.Response:
     """The answer to a read as if the hidden orders were not there."""
     if request.method != "GET" or answer.status != 200 or not request.path.startswith(_ORDERS):

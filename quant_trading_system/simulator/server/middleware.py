@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from quant_trading_system.datafiles import DataFileError
-from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.refusals import Refusal, malformed
 from quant_trading_system.simulator.server.auth import has_credentials, is_authorized, is_of_another_host
 from quant_trading_system.simulator.server.errors import (
     forbidden_answer,
@@ -107,7 +107,7 @@ async def _answered(request: web.Request, handler: Handler, venue: Venue) -> web
         answer = json_answer({"code": 40510000, "message": "method not allowed"}, status=405)
         answer.headers["Allow"] = ",".join(sorted(error.allowed_methods))
     except web.HTTPRequestEntityTooLarge:
-        answer = json_answer({"code": 40010000, "message": "request body is too large"}, status=413)
+        answer = refusal_answer(malformed("request body is too large"))
     venue.publish()
     assert isinstance(answer, web.Response), "REST handlers answer whole bodies"
     return answer

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from quant_trading_system.simulator.refusals import Refusal, invalid
+from quant_trading_system.simulator.rulebook import Rulebook
 
 Json = dict[str, object]
 
@@ -32,6 +33,14 @@ class Profile(StrEnum):
     @property
     def has_day_trade_fields(self) -> bool:
         return self is not Profile.CURRENT
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """What was another rule then, not only another word."""
+        return Rulebook(
+            cuts_sub_penny=self is Profile.LEGACY_2021,
+            protects_pattern_day_traders=self.has_day_trade_fields,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
+from quant_trading_system.simulator.instants import NANOS_PER_MS
 from quant_trading_system.simulator.server.account_wire import account_json
+from quant_trading_system.simulator.server.bodies import fetch
 from quant_trading_system.simulator.server.errors import html_answer
 from quant_trading_system.simulator.server.fault_answers import (
     ERROR_KINDS,
@@ -29,7 +31,7 @@ from quant_trading_system.simulator.server.fault_answers import (
 from quant_trading_system.simulator.server.fault_bodies import empty_lists, halve_lists, spoil
 from quant_trading_system.simulator.server.fault_kinds import DEED_KINDS, JSON_KINDS, REST_KINDS, Kind
 from quant_trading_system.simulator.server.faults import FaultRule, Firing
-from quant_trading_system.simulator.server.hidden_orders import conceal, hide_made
+from quant_trading_system.simulator.server.hidden_orders import conceal, hide_made, id_of
 from quant_trading_system.simulator.server.settings import is_data_path
 from quant_trading_system.simulator.server.venue import Venue
 
@@ -99,7 +101,7 @@ async def _refused(request: web.Request, venue: Venue, carry_out: CarryOut, fire
         return cut(request)
     if Kind.DELAYED_ORIGINAL in fired:
         rule = fired[Kind.DELAYED_ORIGINAL].rule
-        await request.read()  # the line is about to be cut
+        await fetch(request)  # the line is about to be cut
         venue.late.send(carry_out, seconds=rule.latency_ms / 1_000)
         return web.Response(status=504) if rule.answer == "504" else cut(request)
     return None
@@ -116,10 +118,10 @@ async def _error(request: web.Request, venue: Venue, carry_out: CarryOut, rule: 
 
 async def _carried_out(request: web.Request, venue: Venue, carry_out: CarryOut, fired: Fired) -> web.Response:
     if Kind.DELAY_BEFORE in fired:
-        await request.read()
+        await fetch(request)
         await asyncio.sleep(fired[Kind.DELAY_BEFORE].rule.latency_ms / 1_000)
     if Kind.REORDER_REQUESTS in fired:
-        await request.read()
+        await fetch(request)
         await venue.late.let_pass(seconds=fired[Kind.REORDER_REQUESTS].rule.latency_ms / 1_000)
     answer = await carry_out()
     if Kind.DUPLICATE_REQUEST in fired:
@@ -131,8 +133,12 @@ async def _carried_out(request: web.Request, venue: Venue, carry_out: CarryOut, 
 
 
 def _mark_made_order(venue: Venue, fired: Fired, answer: web.Response) -> None:
+    """What becomes of the order that the request made."""
     if Kind.ORDER_INVISIBLE in fired:
         hide_made(fired[Kind.ORDER_INVISIBLE], answer)
+    if Kind.LATE_REJECT in fired and (order_id := id_of(answer)) is not None:
+        rule = fired[Kind.LATE_REJECT].rule
+        venue.exchange.doom(order_id, delay_ns=rule.latency_ms * NANOS_PER_MS, is_silent=rule.silent)
 
 
 def _spoilt(request: web.Request, venue: Venue, fired: Fired, answer: web.Response) -> web.Response:

@@ -133,7 +133,9 @@ def _shape_of(state_dir: Path, wish: WorldWish, held: WorldShape | None) -> Worl
 
 
 def _make_venue(settings: ServiceSettings, shape: WorldShape, market: MarketSource, journal: Journal | None) -> Venue:
-    exchange = Exchange(settings=make_exchange_settings(shape), market=market, journal=journal)
+    exchange = Exchange(
+        settings=make_exchange_settings(shape, settings.server.rulebook), market=market, journal=journal
+    )
     clock = VenueClock(
         venue_ns=exchange.now_ns,
         mono_ns=time.monotonic_ns(),

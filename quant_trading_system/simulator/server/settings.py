@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from quant_trading_system.simulator.rulebook import Rulebook
 from quant_trading_system.simulator.server.auth import Credentials
 from quant_trading_system.simulator.server.data_plan import DataPlan
 from quant_trading_system.simulator.server.data_stream import DEFAULT_LIMITS, LOGIN_SECONDS_MAX, DataStreamRules
@@ -38,6 +39,7 @@ class ServerSettings:
     trade_frames: TradeFrames = TradeFrames.BINARY
     has_old_login_notice: bool = True
     trade_connections_max: int = CONNECTIONS_MAX
+    frees_client_ids: bool = False  # those of orders that are final may be used again
     stream_symbols_max: int = 0
     stream_limits: Limits = DEFAULT_LIMITS
     stream_reap_seconds: float = 0.0
@@ -62,6 +64,9 @@ class ServerSettings:
             reap_seconds=self.stream_reap_seconds,
             may_deflate=self.stream_deflate,
         )
+    @property
+    def rulebook(self) -> Rulebook:
+        return replace(self.profile.rulebook, frees_client_ids=self.frees_client_ids)
 
 
 def is_data_path(path: str) -> bool:

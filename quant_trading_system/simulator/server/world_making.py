@@ -15,6 +15,7 @@ from quant_trading_system.simulator.calendar import FIRST_YEAR, LAST_YEAR, sessi
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.market.recorded import RecordedMarket
 from quant_trading_system.simulator.market.source import MarketSource
+from quant_trading_system.simulator.rulebook import TODAY, Rulebook
 from quant_trading_system.simulator.server.data_check import check_recorded
 from quant_trading_system.simulator.server.stamps import eastern_text
 from quant_trading_system.simulator.server.world import WorldConflict, WorldShape, WorldWish
@@ -100,6 +101,8 @@ def judge_data(shape: WorldShape, market: MarketSource, *, now_ns: int, state_di
     check_recorded(directory, first_day=session.day if session else None, state_dir=state_dir)
 
 
-def make_exchange_settings(shape: WorldShape) -> ExchangeSettings:
+def make_exchange_settings(shape: WorldShape, rulebook: Rulebook = TODAY) -> ExchangeSettings:
     """The account of a world."""
-    return ExchangeSettings(start_ns=Nanos(shape.start_ns), seed=shape.seed, cash=Decimal(shape.cash))
+    return ExchangeSettings(
+        start_ns=Nanos(shape.start_ns), seed=shape.seed, cash=Decimal(shape.cash), rulebook=rulebook
+    )
