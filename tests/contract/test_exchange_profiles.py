@@ -59,7 +59,6 @@ async def test_an_account_of_2021_has_the_keys_of_2021():
     ]
     assert set(asset) == {
         "id", "class", "exchange", "symbol", "name", "status", "tradable", "marginable", "shortable", "easy_to_borrow",
-        "fractionable",
     }  # fmt: skip
 
 

@@ -64,6 +64,7 @@ class ServerSettings:
             reap_seconds=self.stream_reap_seconds,
             may_deflate=self.stream_deflate,
         )
+
     @property
     def rulebook(self) -> Rulebook:
         return replace(self.profile.rulebook, frees_client_ids=self.frees_client_ids)
