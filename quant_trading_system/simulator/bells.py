@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator import prints
+from quant_trading_system.simulator.attendance import Attendance
 from quant_trading_system.simulator.calendar import Session
 from quant_trading_system.simulator.desk import OrderDesk
 from quant_trading_system.simulator.floor import Floor
@@ -43,6 +44,7 @@ class Bells:
         self,
         *,
         market: MarketSource,
+        attendance: Attendance,
         schedule: Schedule,
         desk: OrderDesk,
         floor: Floor,
@@ -52,6 +54,7 @@ class Bells:
         recorder: Recorder,
     ) -> None:
         self._market = market
+        self._attendance = attendance
         self._schedule = schedule
         self._desk = desk
         self._floor = floor
@@ -89,6 +92,7 @@ class Bells:
 
     def ring(self, action: Action, now_ns: Nanos) -> None:
         self._rings[action](now_ns)
+        self._attendance.recount(self._index.open())
 
     def release_due(self, now_ns: Nanos) -> None:
         """Send every order that waited for these hours to the venue."""

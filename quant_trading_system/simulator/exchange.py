@@ -175,9 +175,17 @@ class Exchange:
         """Whether a symbol that there is stands still."""
         return self._floor.is_halted(symbol)
 
-    def watch_crypto(self, *, is_watched: bool) -> None:
-        """Whether somebody listens to crypto, so that it is to be played."""
-        self._day.watch_crypto(is_watched=is_watched)
+    def is_short_restricted(self, symbol: str) -> bool:
+        """Whether short sales of a symbol that there is may execute above the bid only (SEC Rule 201)."""
+        return self._floor.is_short_restricted(symbol, self._now_ns)
+
+    def view_crypto(self, is_viewed: bool) -> None:
+        """Whether somebody listens to crypto, so that it is to be played; open crypto orders need it in any case."""
+        self._day.attendance.view_crypto(is_viewed)
+
+    def view_extended_hours(self, is_viewed: bool) -> None:
+        """Whether somebody looks at the hours around the session, which a clock may skip; open orders for them do."""
+        self._day.attendance.view_extended_hours(is_viewed)
 
     # --- orders -------------------------------------------------------------------------------------------------------
 

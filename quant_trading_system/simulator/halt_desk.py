@@ -58,8 +58,15 @@ class HaltDesk:
         for name in symbols:
             if kind == halts.RESUME:
                 self.resume(name, now_ns)
-            else:
+            elif not self._stands_longer(name, due_ns):
                 self.stop(name, kind, now_ns, resumes_at_ns=due_ns)
+
+    def _stands_longer(self, symbol: str, resumes_at_ns: int | None) -> bool:
+        """Whether a symbol is halted already, for longer than a new halt would last."""
+        state = self._books[symbol].state
+        if not state.halt:
+            return False
+        return state.resumes_at_ns is None or (resumes_at_ns is not None and state.resumes_at_ns >= resumes_at_ns)
 
     def turn(self, book: OrderBook, *, is_regular: bool) -> None:
         """Other hours begin: bands and the watch for a fall are of regular ones."""
@@ -111,6 +118,8 @@ class HaltDesk:
         """New price bands."""
         book = self._books[event.symbol]
         book.state.limit_up, book.state.limit_down = event.limit_up, event.limit_down
+        if book.members:  # without orders the next bands come soon enough after a restart
+            self._recorder.symbol_changed(book.state)
         book.refresh()
         if book.quote is not None:
             self.watch_bands(book, book.quote)
@@ -131,7 +140,8 @@ class HaltDesk:
 
     def _halt(self, book: OrderBook, kind: str, *, resumes_at_ns: int | None, is_own: bool) -> None:
         state = book.state
-        state.halt, state.is_own_halt, state.resumes_at_ns = kind, is_own, resumes_at_ns
+        state.halt, state.resumes_at_ns = kind, resumes_at_ns
+        state.is_own_halt = state.is_own_halt or is_own
         state.limit_state_since_ns = None
         state.limit_up = state.limit_down = 0.0  # after a pause there are new ones
         if is_own:

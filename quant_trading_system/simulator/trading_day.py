@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.assets import SimAsset
+from quant_trading_system.simulator.attendance import Attendance
 from quant_trading_system.simulator.bells import Bells
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
@@ -75,6 +76,7 @@ class TradingDay:
         bells: Bells,
         index: OrderIndex,
         tape: MarketTape,
+        attendance: Attendance,
         now_ns: Nanos,
     ) -> None:
         self.now_ns = now_ns  # up to which everything has happened
@@ -82,16 +84,16 @@ class TradingDay:
         self._schedule = schedule
         self._desk = desk
         self.floor = floor
+        self.attendance = attendance
         self._bells = bells
         self._index = index
         self._tape = tape
-        self._crypto_is_watched = self._crypto_is_traded = False
 
     def begin(self, *, states: Iterable[SymbolState], executions: Sequence[Execution]) -> None:
         """Stand at the present: plan the next bells, and let halts and open orders go on."""
         self._market.begin(self.now_ns)
-        self._bells.begin(self.now_ns)
         self.floor.halts.restore(states)
+        self._bells.begin(self.now_ns)
         self.floor.know_quotes(filter(None, map(self._market.latest_quote, self._market.symbols)), now_ns=self.now_ns)
         self.floor.recall(reversed(executions))
         for order in self._index.open():
@@ -118,19 +120,11 @@ class TradingDay:
             self._run_planned(self._schedule.next_due_ns)
 
     def expect(self, order: SimOrder) -> None:
-        """An order is there: let the market play what it needs, and know its latest quote."""
-        if order.asset_class != CRYPTO:
-            return
-        self._crypto_is_traded = True
-        self._market.set_crypto_audience(True)
-        quote = self._market.latest_quote(order.symbol)
+        """An order is there: let the market play what it needs. Of a pair that nobody watched, the quote is new."""
+        self.attendance.expect(order)
+        quote = self._market.latest_quote(order.symbol) if order.asset_class == CRYPTO else None
         if quote is not None:
             self.floor.know_quotes([quote], now_ns=self.now_ns)
-
-    def watch_crypto(self, *, is_watched: bool) -> None:
-        """Whether somebody listens to crypto; open crypto orders need it played in any case."""
-        self._crypto_is_watched = is_watched
-        self._market.set_crypto_audience(self._crypto_is_watched or self._crypto_is_traded)
 
     def _play_until(self, until_ns: int, left: int) -> int:
         """Play at most `left` messages, and none behind what they plan; how many may still be played."""
@@ -218,8 +212,10 @@ def make_trading_day(
         desk=desk,
         recorder=recorder,
     )
+    attendance = Attendance(market)
     bells = Bells(
         market=market,
+        attendance=attendance,
         schedule=schedule,
         desk=desk,
         floor=floor,
@@ -236,5 +232,6 @@ def make_trading_day(
         bells=bells,
         index=index,
         tape=tape,
+        attendance=attendance,
         now_ns=settings.start_ns,
     )

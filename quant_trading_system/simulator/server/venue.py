@@ -65,7 +65,7 @@ class Venue:
             wire=self.wire,
             market=self.market,
             now_ns=lambda: exchange.now_ns,
-            watch_crypto=self.market.set_crypto_audience,
+            watch_crypto=exchange.view_crypto,
         )
         self.order_events = EventLog(self._write_event, exchange.restored_events)
         self.event_streams = EventStreams(settings.credentials, settings.profile, now_ns=lambda: exchange.now_ns)

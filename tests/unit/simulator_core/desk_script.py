@@ -17,8 +17,15 @@ from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.scripted_market import ScriptedMarket
 
-MONDAY = calendar.session_on(date(2026, 11, 23))
-assert MONDAY is not None
+
+def session_of(day: int) -> calendar.Session:
+    """The session of a day of November 2026."""
+    session = calendar.session_on(date(2026, 11, day))
+    assert session is not None, f"expected the market to be open on November {day}"
+    return session
+
+
+MONDAY, TUESDAY, HALF_DAY = session_of(23), session_of(24), session_of(27)
 OPEN_NS = MONDAY.open_ns
 CLOSE_NS = MONDAY.close_ns
 NEVER_PARTIAL = ExchangeSettings(start_ns=OPEN_NS, partial_fill_probability=0.0)
@@ -47,9 +54,10 @@ class Floor:
         journal: Journal | None = None,
         start_ns: int = OPEN_NS,
         quoted: bool = True,
+        symbols: tuple[str, ...] = ("AAPL", "MSFT", "SPY"),
         **changes: Any,
     ) -> None:
-        self.market = ScriptedMarket(("AAPL", "MSFT", "SPY"), start_ns=Nanos(start_ns), last_close=100.0)
+        self.market = ScriptedMarket(symbols, start_ns=Nanos(start_ns), last_close=100.0)
         self.exchange = Exchange(
             settings=replace(settings, start_ns=Nanos(start_ns), **changes), market=self.market, journal=journal
         )
