@@ -10,7 +10,7 @@ RUN_IN := .venv/bin/python
 SOURCES := quant_trading_system main.py
 INSTALL := PYTHON="$(PYTHON)" sh scripts/environment.sh
 
-.PHONY: help run test check bench lock image environment environment-bench lint types layers docs
+.PHONY: help run test check bench exercise lock image environment environment-bench lint types layers docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ check: lint types layers docs ## lint, types, layers, generated documents, then 
 
 bench: environment environment-bench ## measure against floors and peers, write benchmarks/results.md
 	@$(RUN_IN) -m benchmarks $(ARGS)
+
+exercise: environment ## a million random order operations on the exchange, in two processes that must agree (ARGS="--seed 2")
+	@$(RUN_IN) -m scripts.exercise_exchange $(ARGS)
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (UPGRADE=1 takes the newest allowed versions)
 	@$(INSTALL) .venv-lock requirements/lock.txt
