@@ -1,6 +1,6 @@
 """A million random order operations of several clients on the exchange's core, in two processes that must agree.
 
-`python -m scripts.exercise_exchange --operations N --seed N --clients N`. Each process has another hash seed. Prints what
+`python -m scripts.exercise_exchange --operations N --seed N --clients N`. Each process has another hash seed. Says what
 was done how often and the hash of the ledger; exits 1 when a conservation law was broken or the hashes differ.
 """
 
