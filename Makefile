@@ -13,7 +13,7 @@ INSTALL := PYTHON="$(PYTHON)" sh scripts/environment.sh
 .PHONY: help run test check bench exercise lock image environment environment-bench lint types layers docs
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: ## from a fresh checkout to a session on the embedded exchange, with a dashboard; Ctrl-C stops it in order
 	@$(INSTALL) .venv requirements/run.txt $(SOURCES) && exec $(RUN_IN) main.py trade --mode sim $(ARGS)
