@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.instants import NEW_YORK
 from quant_trading_system.simulator.refusals import Refusal
-from quant_trading_system.simulator.server.data_query import RECENT_NS, DataQuery, Window
+from quant_trading_system.simulator.server.data_query import RECENT_NS, DataQuery
+from quant_trading_system.simulator.server.paging import Window
 
 SIP, IEX, DELAYED_SIP, OTC, BOATS, OVERNIGHT = "sip", "iex", "delayed_sip", "otc", "boats", "overnight"
 HISTORICAL_FEEDS = (SIP, IEX, OTC, BOATS)

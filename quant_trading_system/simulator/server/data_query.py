@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, Nanos
 from quant_trading_system.simulator.instants import EPOCH, to_ns
 from quant_trading_system.simulator.server.errors import invalid_data
-from quant_trading_system.simulator.server.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Place, parse_token
+from quant_trading_system.simulator.server.paging import PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX, Place, Window, parse_token
 from quant_trading_system.simulator.server.query import Query
 from quant_trading_system.simulator.server.stamps import parse_instant
 
@@ -27,16 +27,9 @@ _RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CURRENCY = "USD"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """The inclusive range of stamps that is asked for, in which order, and which page of it."""
-
-    start_ns: int
-    end_ns: int
-    is_descending: bool
-    limit: int
-    place: Place | None
+Order = Literal["asc", "desc"]
+ASCENDING: Order = "asc"
+DESCENDING: Order = "desc"
 
 
 class DataQuery(Query):
@@ -51,21 +44,32 @@ class DataQuery(Query):
             raise invalid_data(f"Invalid format for parameter {name}: query parameter '{name}' is required")
         return text
 
-    def window(self, *, zone: ZoneInfo, newest_ns: Nanos) -> Window:
+    def window(
+        self,
+        *,
+        zone: ZoneInfo,
+        newest_ns: Nanos,
+        start_ns: Nanos | None = None,
+        order: Order = ASCENDING,
+        rows: tuple[int, int] = (PAGE_ROWS_DEFAULT, PAGE_ROWS_MAX),
+    ) -> Window:
         """The range and page asked for.
 
         Args:
             zone: whose dates are meant by a date alone, and whose day the range begins with by default.
             newest_ns: the last stamp that may be told.
+            start_ns: where the range begins by default, instead.
+            order: how rows are sorted by default.
+            rows: how many a page has, by default and at most.
         """
-        start_ns, end_ns = self._start_ns(zone, newest_ns), self._end_ns(zone, newest_ns)
+        start_ns, end_ns = self._start_ns(zone, newest_ns, start_ns), self._end_ns(zone, newest_ns)
         if end_ns < start_ns:
             raise invalid_data("end should not be before start")
         return Window(
             start_ns=max(start_ns, EARLIEST_NS),
             end_ns=min(end_ns, newest_ns),
-            is_descending=self.choice("sort", ("asc", "desc"), "asc") == "desc",
-            limit=self.whole("limit", PAGE_ROWS_DEFAULT, low=1, high=PAGE_ROWS_MAX),
+            is_descending=self.choice("sort", (ASCENDING, DESCENDING), order) == DESCENDING,
+            limit=self.whole("limit", rows[0], low=1, high=rows[1]),
             place=self.place(),
         )
 
@@ -100,9 +104,11 @@ class DataQuery(Query):
         except ValueError:
             raise invalid_data(f"Invalid format for parameter {name}: {_date_fault(text)}") from None
 
-    def _start_ns(self, zone: ZoneInfo, newest_ns: Nanos) -> int:
+    def _start_ns(self, zone: ZoneInfo, newest_ns: Nanos, default_ns: Nanos | None) -> Nanos:
         given = self.instant("start", zone=zone)
-        return given if given is not None else _midnight_ns(newest_ns, zone)
+        if given is not None:
+            return given
+        return default_ns if default_ns is not None else _midnight_ns(newest_ns, zone)
 
     def _end_ns(self, zone: ZoneInfo, newest_ns: Nanos) -> int:
         given = self.instant("end", zone=zone)

@@ -16,7 +16,7 @@ from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.source import DayAuctions
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.data_plan import AUCTION_FEEDS, EMPTY_FEEDS, HISTORICAL_FEEDS, SIP
-from quant_trading_system.simulator.server.data_query import DataQuery, Window
+from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import (
     auction_day_json,
     bar_row,
@@ -27,7 +27,7 @@ from quant_trading_system.simulator.server.data_rows import (
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.latest import LatestStocks
 from quant_trading_system.simulator.server.pacing import Pacer
-from quant_trading_system.simulator.server.paging import Page, ReadRange, read_page
+from quant_trading_system.simulator.server.paging import Page, ReadRange, Window, read_page
 from quant_trading_system.simulator.server.stock_history import StockHistory, adjustment_of, asof_of
 from quant_trading_system.simulator.server.timeframes import parse_timeframe
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -93,22 +93,9 @@ def _history(kind: str) -> Handler:
         window = venue.settings.data_plan.window(query, venue.exchange.now_ns, feed)
         read, row_of = _reader(venue, kind, query, window)
         symbols = () if feed in EMPTY_FEEDS else asked.symbols
-        return asked.answer(kind, await _page(read, symbols, window), row_of)
+        return asked.answer(kind, await read_page(read, symbols, window), row_of)
 
     return handle
-
-
-async def _page(read: ReadRange[Any], symbols: Sequence[str], window: Window) -> Page[Any]:
-    return await read_page(
-        read,
-        symbols,
-        start_ns=window.start_ns,
-        end_ns=window.end_ns,
-        limit=window.limit,
-        is_descending=window.is_descending,
-        place=window.place,
-        pacer=Pacer(),
-    )
 
 
 def _reader(venue: Venue, kind: str, query: DataQuery, window: Window) -> tuple[ReadRange[Any], RowOf]:
@@ -159,7 +146,7 @@ async def _auctions(request: web.Request) -> web.Response:
         limit=window.limit,
         place=window.place,
     )
-    page = await _page(read, asked.symbols, whole_days)
+    page = await read_page(read, asked.symbols, whole_days)
     return asked.answer("auctions", page, lambda row: auction_day_json(row.auctions))
 
 

@@ -39,6 +39,17 @@ class Place:
         return base64.urlsafe_b64encode(text.encode()).decode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The inclusive range of stamps that is asked for, in which order, and which page of it."""
+
+    start_ns: int
+    end_ns: int
+    is_descending: bool = False
+    limit: int = PAGE_ROWS_DEFAULT
+    place: Place | None = None  # where the page begins, None for the first
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
     """Rows by symbol, and where the next page begins."""
@@ -67,37 +78,24 @@ def parse_token(token: str) -> Place:
     return place
 
 
-async def read_page(
-    read: ReadRange[Row],
-    symbols: Sequence[str],
-    *,
-    start_ns: int,
-    end_ns: int,
-    limit: int,
-    is_descending: bool,
-    place: Place | None,
-    pacer: Pacer,
-) -> Page[Row]:
-    """Collect one page, in the symbols' alphabetical order.
-
-    Args:
-        place: where the page begins, None for the first.
-    """
+async def read_page(read: ReadRange[Row], symbols: Sequence[str], window: Window) -> Page[Row]:
+    """Collect one page, in the symbols' alphabetical order; long ones let others have their turns."""
     found: dict[str, list[Row]] = {}
-    left = limit
+    left, place, pacer = window.limit, window.place, Pacer()
     for symbol in sorted(symbols):
         if place is not None and symbol < place.symbol:
             continue
         here = place if place is not None and symbol == place.symbol else None
-        first_ns, last_ns = start_ns, end_ns
+        first_ns, last_ns = window.start_ns, window.end_ns
         if here is not None:
-            first_ns, last_ns = (start_ns, here.stamp_ns) if is_descending else (here.stamp_ns, end_ns)
+            first_ns, last_ns = (first_ns, here.stamp_ns) if window.is_descending else (here.stamp_ns, last_ns)
         taken, has_more = await _take(iter(read(symbol, first_ns, last_ns)), left, here, pacer)
         if taken:
             found[symbol] = taken
             left -= len(taken)
         if has_more:
-            return Page(found, _next_place(taken, here or Place(symbol, last_ns if is_descending else first_ns, 0)))
+            begin_ns = last_ns if window.is_descending else first_ns
+            return Page(found, _next_place(taken, here or Place(symbol, begin_ns, 0)))
     return Page(found, None)
 
 
