@@ -22,6 +22,7 @@ class ScriptedMarket:
         self._waiting: list[MarketEvent] = []
         self._trades: dict[str, list[SimTrade]] = {symbol: [] for symbol in symbols}
         self._quotes: dict[str, list[SimQuote]] = {symbol: [] for symbol in symbols}
+        self._bars: dict[tuple[str, BarSpan], list[SimBar]] = {}
         self._auctions: dict[str, list[DayAuctions]] = {}
         self._actions: list[CorporateAction] = []
         self.crypto_is_watched = False
@@ -31,6 +32,11 @@ class ScriptedMarket:
         """Add events; they are played when time reaches them."""
         self._waiting.extend(events)
         self._waiting.sort(key=lambda event: event.ts_ns)
+
+    def remember(self, span: BarSpan, *bars: SimBar) -> None:
+        """Add bars to history."""
+        for bar in sorted(bars, key=lambda bar: bar.ts_ns):
+            self._bars.setdefault((bar.symbol, span), []).append(bar)
 
     def hold_auction(self, symbol: str, auctions: DayAuctions) -> None:
         self._auctions.setdefault(symbol, []).append(auctions)
@@ -70,14 +76,13 @@ class ScriptedMarket:
         return session_closing_after(stamp_ns)
 
     def bars(self, symbol: str, span: BarSpan, start_ns: int, end_ns: int) -> Sequence[SimBar]:
-        del symbol, span, start_ns, end_ns
-        return []
+        return [bar for bar in self._bars.get((symbol, span), ()) if start_ns <= bar.ts_ns <= end_ns]
 
     def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimTrade]:
-        return [trade for trade in self._trades[symbol] if start_ns <= trade.ts_ns <= end_ns]
+        return [trade for trade in self._trades.get(symbol, ()) if start_ns <= trade.ts_ns <= end_ns]
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
-        return [quote for quote in self._quotes[symbol] if start_ns <= quote.ts_ns <= end_ns]
+        return [quote for quote in self._quotes.get(symbol, ()) if start_ns <= quote.ts_ns <= end_ns]
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
         return self._trades[symbol][-1] if self._trades[symbol] else None

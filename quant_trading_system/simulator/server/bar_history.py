@@ -6,35 +6,23 @@ from collections.abc import Callable, Iterable, Iterator
 from zoneinfo import ZoneInfo
 
 from quant_trading_system.simulator.events import SimBar
-from quant_trading_system.simulator.market.source import DAY, MarketSource
+from quant_trading_system.simulator.market.source import DAY, BarSpan
 from quant_trading_system.simulator.server.ranges import BARS_PIECE_NS, backward, forward
 from quant_trading_system.simulator.server.timeframes import Timeframe, merge_bars, midnight_before
 
-Change = Callable[[SimBar], SimBar]
+ReadBars = Callable[[BarSpan, int, int], Iterable[SimBar]]
+"""The minutes or days that begin between two stamps, both inclusive, ascending."""
 
 
 def bars_between(
-    market: MarketSource,
-    symbol: str,
-    timeframe: Timeframe,
-    start_ns: int,
-    end_ns: int,
-    *,
-    zone: ZoneInfo,
-    is_descending: bool = False,
-    change: Change | None = None,
+    source: ReadBars, timeframe: Timeframe, start_ns: int, end_ns: int, *, zone: ZoneInfo, is_descending: bool = False
 ) -> Iterator[SimBar]:
-    """Bars whose beginning lies in an inclusive range; lazy, so that a page costs what it holds.
-
-    Args:
-        change: what is done to each bar of the source before longer ones are made of it.
-    """
+    """Bars whose beginning lies in an inclusive range; lazy, so that a page costs what it holds."""
     # The first bar of a longer timeframe begins before its first minute: read from there.
     begin_ns = timeframe.begin_of(start_ns) if timeframe.begin_of is not None else start_ns
 
     def read(first_ns: int, last_ns: int) -> Iterable[SimBar]:
-        source: Iterable[SimBar] = market.bars(symbol, timeframe.source, first_ns, last_ns)
-        return merge_bars(map(change, source) if change is not None else source, timeframe)
+        return merge_bars(source(timeframe.source, first_ns, last_ns), timeframe)
 
     bars = _in_order(read, timeframe, begin_ns, end_ns, zone, is_descending=is_descending)
     return (bar for bar in bars if start_ns <= bar.ts_ns <= end_ns)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.events import SimBar
-from quant_trading_system.simulator.market.source import DAY
+from quant_trading_system.simulator.market.source import DAY, BarSpan
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import (
@@ -90,9 +90,10 @@ def _reader(venue: Venue, kind: str, query: DataQuery, window: Window) -> tuple[
         raise invalid_data(str(error)) from None
 
     def read(pair: str, start_ns: int, end_ns: int) -> Iterable[SimBar]:
-        return bars_between(
-            venue.market, pair, timeframe, start_ns, end_ns, zone=UTC_ZONE, is_descending=window.is_descending
-        )
+        def source(span: BarSpan, first_ns: int, last_ns: int) -> Iterable[SimBar]:
+            return venue.market.bars(pair, span, first_ns, last_ns)
+
+        return bars_between(source, timeframe, start_ns, end_ns, zone=UTC_ZONE, is_descending=window.is_descending)
 
     return read, bar_row
 

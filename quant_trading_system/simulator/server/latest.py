@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
-from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
+from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.source import DAY, MINUTE
-from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_plan import DELAYED_SIP, EMPTY_FEEDS
 from quant_trading_system.simulator.server.data_query import RECENT_NS
 from quant_trading_system.simulator.server.data_rows import BarRow, QuoteRow, TradeRow, bar_row, quote_row, trade_row
 from quant_trading_system.simulator.server.ranges import backward
-from quant_trading_system.simulator.server.timeframes import Timeframe, join_bars
+from quant_trading_system.simulator.server.timeframes import join_bars
 from quant_trading_system.simulator.server.venue import Venue
 
 BACK_NS = 10 * 24 * 60 * NANOS_PER_MINUTE  # a week with its holidays: enough to find the session before
@@ -73,10 +72,8 @@ class LatestStocks:
         if not self._is_delayed:
             return self._market.latest_bar(symbol)
         ended_ns = self._now_ns - NANOS_PER_MINUTE
-        minutes = Timeframe(MINUTE, None)
-        found = bars_between(
-            self._market, symbol, minutes, ended_ns - BACK_NS, ended_ns, zone=NEW_YORK, is_descending=True
-        )
+        read = self._market.bars
+        found = backward(lambda first, last: read(symbol, MINUTE, first, last), ended_ns - BACK_NS, ended_ns)
         return next(found, None)
 
     def _days(self, symbol: str) -> tuple[SimBar | None, SimBar | None]:

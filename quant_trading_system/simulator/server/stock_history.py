@@ -20,9 +20,9 @@ from quant_trading_system.simulator.corporate_actions import (
 )
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
-from quant_trading_system.simulator.market.source import DAY, MarketSource
+from quant_trading_system.simulator.market.source import DAY, BarSpan, MarketSource
 from quant_trading_system.simulator.server.actions import actions_until
-from quant_trading_system.simulator.server.bar_history import Change, bars_between
+from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.names import Name, names_of
@@ -36,7 +36,8 @@ NO_MAPPING = "-"
 
 Row = TypeVar("Row")
 Tick = TypeVar("Tick", SimTrade, SimQuote)
-ReadTicks = Callable[[str, int, int], Iterable[Tick]]
+Change = Callable[[SimBar], SimBar]
+ReadSymbol = Callable[[str, int, int], Iterable[Row]]
 
 
 class StockHistory:
@@ -53,50 +54,39 @@ class StockHistory:
         self._actions = actions_until(venue, new_york_date(venue.exchange.now_ns))
         self._changes = [action for action in self._actions if action.kind == "name_change"]
 
+    def names(self, symbol: str) -> tuple[Name, ...]:
+        """The names under which the data of a symbol are found, the earliest first."""
+        return names_of(symbol, self._changes, self._asof) if self._asof is not None else (Name(symbol),)
+
     def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimTrade]:
         return self._ticks(self._market.trades, symbol, start_ns, end_ns)
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimQuote]:
         return self._ticks(self._market.quotes, symbol, start_ns, end_ns)
 
-    def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> Callable[[str, int, int], Iterator[SimBar]]:
+    def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> ReadSymbol[SimBar]:
         """How bars of a timeframe are read, with the effects of some kinds of action undone."""
 
         def read(symbol: str, start_ns: int, end_ns: int) -> Iterator[SimBar]:
-            names = self._names(symbol)
+            names = self.names(symbol)
             change = self._adjusting(names, kinds) if kinds else None
 
-            def read_name(name: str, first_ns: int, last_ns: int) -> Iterator[SimBar]:
-                return bars_between(
-                    self._market, name, timeframe, first_ns, last_ns,
-                    zone=NEW_YORK, is_descending=self._is_descending, change=change,
-                )  # fmt: skip
+            def source(span: BarSpan, first_ns: int, last_ns: int) -> Iterable[SimBar]:
+                def read_name(name: str, begin_ns: int, stop_ns: int) -> Iterable[SimBar]:
+                    return self._market.bars(name, span, begin_ns, stop_ns)
 
-            return self._through(names, read_name, start_ns, end_ns)
+                bars = _through(names, read_name, first_ns, last_ns)
+                return map(change, bars) if change is not None else bars
+
+            return bars_between(source, timeframe, start_ns, end_ns, zone=NEW_YORK, is_descending=self._is_descending)
 
         return read
 
-    def names(self, symbol: str) -> tuple[Name, ...]:
-        return self._names(symbol)
-
-    def _ticks(self, read: ReadTicks[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterator[Tick]:
-        def read_name(name: str, first_ns: int, last_ns: int) -> Iterable[Tick]:
-            if not self._is_descending:
-                return read(name, first_ns, last_ns)
-            return backward(lambda begin_ns, stop_ns: read(name, begin_ns, stop_ns), first_ns, last_ns)
-
-        return self._through(self._names(symbol), read_name, start_ns, end_ns)
-
-    def _names(self, symbol: str) -> tuple[Name, ...]:
-        return names_of(symbol, self._changes, self._asof) if self._asof is not None else (Name(symbol),)
-
-    def _through(
-        self, names: tuple[Name, ...], read: Callable[[str, int, int], Iterable[Row]], start_ns: int, end_ns: int
-    ) -> Iterator[Row]:
-        for name in reversed(names) if self._is_descending else names:
-            first_ns, last_ns = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
-            if first_ns <= last_ns:
-                yield from read(name.symbol, first_ns, last_ns)
+    def _ticks(self, read: ReadSymbol[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterator[Tick]:
+        names = self.names(symbol)
+        if self._is_descending:
+            return backward(lambda first_ns, last_ns: _through(names, read, first_ns, last_ns), start_ns, end_ns)
+        return _through(names, read, start_ns, end_ns)
 
     def _adjusting(self, names: tuple[Name, ...], kinds: Sequence[ActionKind]) -> Change | None:
         tickers = [name.symbol for name in names]
@@ -119,6 +109,14 @@ class StockHistory:
         day_ns = new_york_ns(action.ex_date)
         bars = self._market.bars(action.new_symbol, DAY, day_ns, day_ns)
         return bars[0].open if bars else None
+
+
+def _through(names: Sequence[Name], read: ReadSymbol[Row], start_ns: int, end_ns: int) -> Iterator[Row]:
+    """Rows of all names of a company, each from its own time."""
+    for name in names:
+        first_ns, last_ns = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
+        if first_ns <= last_ns:
+            yield from read(name.symbol, first_ns, last_ns)
 
 
 def adjusting(factors: AdjustmentFactors) -> Change:

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from quant_trading_system.simulator.events import SimBar, SimTrade
 from quant_trading_system.simulator.instants import new_york_ns
-from quant_trading_system.simulator.server.pacing import Pacer
-from quant_trading_system.simulator.server.paging import parse_token, read_page
+from quant_trading_system.simulator.server.paging import Window, parse_token, read_page
 from quant_trading_system.simulator.server.timeframes import merge_bars, parse_timeframe
 from tests.support.virtual_loop import run_virtual
 
@@ -33,18 +32,8 @@ def test_pages_joined_are_the_whole(stamps, limit, is_descending):
     found: list[SimTrade] = []
     place = None
     for _ in range(len(expected) + 2):
-        page = run_virtual(
-            read_page(
-                read,
-                list(rows),
-                start_ns=0,
-                end_ns=9,
-                limit=limit,
-                is_descending=is_descending,
-                place=place,
-                pacer=Pacer(),
-            )
-        )
+        window = Window(start_ns=0, end_ns=9, limit=limit, is_descending=is_descending, place=place)
+        page = run_virtual(read_page(read, list(rows), window))
         of_page = [row for part in page.rows.values() for row in part]
         assert len(of_page) <= limit
         found += of_page
