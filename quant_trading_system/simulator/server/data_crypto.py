@@ -14,6 +14,7 @@ from aiohttp import web
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.events import SimBar
+from quant_trading_system.simulator.market.crypto import DAY_ZONE_DEFAULT
 from quant_trading_system.simulator.market.source import DAY, BarSpan
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
@@ -32,7 +33,8 @@ from quant_trading_system.simulator.server.timeframes import parse_timeframe
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 PLACES = ("us", "us-1", "us-2", "eu-1", "bs-1")
-UTC_ZONE = ZoneInfo("UTC")  # hours and weeks are counted from its midnight (recorded 2026-09)
+UTC_ZONE = ZoneInfo("UTC")  # hours are counted from its midnight, and ranges begin there (recorded 2026-09)
+DAY_ZONE = ZoneInfo(DAY_ZONE_DEFAULT)
 DAYS_BACK_NS = 3 * 24 * 60 * NANOS_PER_MINUTE
 
 _PAIR = re.compile(r"[A-Z]+x?/[A-Z]+", re.ASCII)
@@ -85,7 +87,7 @@ def _reader(venue: Venue, kind: str, query: DataQuery, window: Window) -> tuple[
     if kind == "quotes":
         return _in_order(venue.market.quotes, window), crypto_quote_row
     try:
-        timeframe = parse_timeframe(query.required("timeframe"), UTC_ZONE)
+        timeframe = parse_timeframe(query.required("timeframe"), UTC_ZONE, day_zone=DAY_ZONE)
     except ValueError as error:
         raise invalid_data(str(error)) from None
 

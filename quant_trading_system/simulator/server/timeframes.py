@@ -16,6 +16,7 @@ from quant_trading_system.simulator.market.source import DAY, MINUTE, BarSpan
 MINUTES_MAX = 59
 HOURS_MAX = 23
 MONTHS = (1, 2, 3, 4, 6, 12)
+VOLUME_DECIMALS = 9  # crypto's; the sum of two such numbers has more
 
 _TIMEFRAME = re.compile(r"([1-9]\d{0,4})?(Min|T|Hour|H|Day|D|Week|W|Month|M)", re.ASCII)
 _UNITS = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
@@ -30,11 +31,12 @@ class Timeframe:
     begin_of: Callable[[int], int] | None  # None: the source's bars as they are
 
 
-def parse_timeframe(text: str, zone: ZoneInfo = NEW_YORK) -> Timeframe:
+def parse_timeframe(text: str, zone: ZoneInfo = NEW_YORK, *, day_zone: ZoneInfo = NEW_YORK) -> Timeframe:
     """Read `[1-59]Min`, `[1-23]Hour`, `1Day`, `1Week`, `[1,2,3,4,6,12]Month` or their short forms.
 
     Args:
-        zone: whose midnight hours, weeks and months are counted from.
+        zone: whose midnight minutes and hours are counted from.
+        day_zone: in whose midnight daily bars begin, and so weeks and months.
 
     Raises:
         ValueError: another form.
@@ -52,10 +54,10 @@ def parse_timeframe(text: str, zone: ZoneInfo = NEW_YORK) -> Timeframe:
     if unit == "Day":
         return Timeframe(DAY, None)
     if unit == "Week":
-        return Timeframe(DAY, _by_date(lambda day: day - timedelta(days=day.weekday()), zone))
+        return Timeframe(DAY, _by_date(lambda day: day - timedelta(days=day.weekday()), day_zone))
     if count not in MONTHS:
         raise ValueError(f"invalid timeframe: {text}")
-    return Timeframe(DAY, _by_date(lambda day: date(day.year, (day.month - 1) // count * count + 1, 1), zone))
+    return Timeframe(DAY, _by_date(lambda day: date(day.year, (day.month - 1) // count * count + 1, 1), day_zone))
 
 
 def merge_bars(bars: Iterable[SimBar], timeframe: Timeframe) -> Iterable[SimBar]:
@@ -67,7 +69,7 @@ def merge_bars(bars: Iterable[SimBar], timeframe: Timeframe) -> Iterable[SimBar]
 
 def join_bars(bars: list[SimBar], begin_ns: int) -> SimBar:
     """One bar of several, which are at least one."""
-    volume = sum(bar.volume for bar in bars)
+    volume = round(sum(bar.volume for bar in bars), VOLUME_DECIMALS)
     paid_usd = sum(bar.vwap * bar.volume for bar in bars)
     return SimBar(
         symbol=bars[0].symbol,
