@@ -7,6 +7,7 @@ from aiohttp import web
 from quant_trading_system.simulator.server.account import add_account_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
+from quant_trading_system.simulator.server.data_news import NEWS_PATH
 from quant_trading_system.simulator.server.event_streams import TRADES_PATH
 from quant_trading_system.simulator.server.exclusions import add_exclusions
 from quant_trading_system.simulator.server.feeds import FEEDS
@@ -30,5 +31,6 @@ def make_app(venue: Venue) -> web.Application:
     app.router.add_get("/stream", venue.trade_stream.handle)
     app.router.add_get(TRADES_PATH, venue.event_streams.handler(venue.order_events))
     for path in FEEDS:
-        app.router.add_get(path, venue.data_stream.handle)
+        if path != NEWS_PATH:  # which answers both: the stream, and the articles over REST
+            app.router.add_get(path, venue.data_stream.handle)
     return app

@@ -10,11 +10,18 @@ from aiohttp import web
 
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
+from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.server.action_events import (
+    ACTIONS_PATH,
+    FilteredEvents,
+    read_action_span,
+    read_filters,
+)
 from quant_trading_system.simulator.server.action_wire import LIST_OF, action_json
 from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, actions_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import data_answer
-from quant_trading_system.simulator.server.errors import invalid_data
+from quant_trading_system.simulator.server.errors import invalid_data, refusal_answer
 from quant_trading_system.simulator.server.paging import Window, read_page
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
@@ -49,6 +56,18 @@ class _Row:
 
 def add_action_routes(router: web.UrlDispatcher) -> None:
     router.add_get("/v1/corporate-actions", _corporate_actions)
+    router.add_get(ACTIONS_PATH, _events)
+
+
+async def _events(request: web.Request) -> web.StreamResponse:
+    venue = request.app[VENUE]
+    try:
+        types, region = read_filters(request.query)
+    except Refusal as refusal:
+        return refusal_answer(refusal)
+    source = FilteredEvents(venue.action_events, types=types, region=region)
+    answer = venue.event_streams.handler(source, lambda asked: read_action_span(asked, venue.exchange.now_ns))
+    return await answer(request)
 
 
 async def _corporate_actions(request: web.Request) -> web.Response:
@@ -80,7 +99,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
     if ids:
         if any(query.text(name) for name in _OTHER_FILTERS):
             raise invalid_data("ids is mutually exclusive with all other filters")
-        return [action for action in actions_between(venue, None, FIRST_DAY, LAST_DAY) if action.id in ids]
+        return [action for action in actions_between(venue.market, None, FIRST_DAY, LAST_DAY) if action.id in ids]
     types = query.names("types")
     for name in types:
         if name not in TYPES:
@@ -102,7 +121,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
 
 def _of_symbols(venue: Venue, symbols: list[str] | None, first: date, last: date) -> Sequence[CorporateAction]:
     """Those that concern one of the symbols, under its old name or its new one."""
-    found = actions_between(venue, None, first, last)
+    found = actions_between(venue.market, None, first, last)
     if symbols is None:
         return found
     return [action for action in found if action.symbol in symbols or action.new_symbol in symbols]

@@ -22,6 +22,7 @@ from quant_trading_system.simulator.server.paging import read_page
 from quant_trading_system.simulator.server.stamps import stamp_text
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
+NEWS_PATH = "/v1beta1/news"
 PAGE_ROWS = (10, 50)  # by default and at most
 KEPT_NS = Nanos(366 * 24 * 60 * NANOS_PER_MINUTE)  # without a start, articles of a year are looked through
 WRITTEN_AFTER_NS = 5 * NANOS_PER_MINUTE  # an article comes this long after the close
@@ -66,7 +67,16 @@ class Article:
 
 
 def add_news_routes(router: web.UrlDispatcher) -> None:
-    router.add_get("/v1beta1/news", _news)
+    router.add_get(NEWS_PATH, _stream_or_articles)
+
+
+def wants_socket(request: web.Request) -> bool:
+    """Whether the stream of the same path is meant."""
+    return request.headers.get("Upgrade", "").casefold() == "websocket"
+
+
+async def _stream_or_articles(request: web.Request) -> web.StreamResponse:
+    return await (request.app[VENUE].data_stream.handle if wants_socket(request) else _news)(request)
 
 
 async def _news(request: web.Request) -> web.Response:

@@ -99,7 +99,9 @@ class EventStreams:
     def readers(self) -> int:
         return len(self._readers)
 
-    def handler(self, source: Source) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def handler(
+        self, source: Source, span_of: Callable[[web.Request], Span] = lambda request: read_span(request.query)
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """The handler of a path."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -108,7 +110,7 @@ class EventStreams:
             if len(self._readers) >= READERS_MAX:
                 return too_many_requests_answer(is_data=False)
             try:
-                reader = Reader(read_span(request.query))
+                reader = Reader(span_of(request))
             except Refusal as refusal:
                 return refusal_answer(refusal)
             return await self._serve(request, source, reader)

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from quant_trading_system.datafiles import DataFileError
 from quant_trading_system.simulator.refusals import Refusal, malformed
+from quant_trading_system.simulator.server.action_events import ACTIONS_PATH
 from quant_trading_system.simulator.server.auth import has_credentials, is_authorized, is_of_another_host
+from quant_trading_system.simulator.server.data_news import NEWS_PATH, wants_socket
 from quant_trading_system.simulator.server.errors import (
     forbidden_answer,
     json_answer,
@@ -25,7 +27,7 @@ from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 CONTROL_PREFIX = "/simulator/"
 KEYLESS_PREFIX = "/v1beta3/crypto/"  # its history is read without a key, at a lower rate (reference 1.2)
-STREAM_PATHS = frozenset({"/stream", TRADES_PATH, ACTIVITIES_PATH, *FEEDS})
+STREAM_PATHS = frozenset({"/stream", TRADES_PATH, ACTIVITIES_PATH, ACTIONS_PATH, *FEEDS})
 GZIP_BYTES_MIN = 512  # below this the packed body saves no packet
 GZIP_LEVEL = 1
 _GZIP_WINDOW = 31  # zlib's word for a gzip header
@@ -37,7 +39,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through to its handler, or answer in the handler's place."""
     venue = request.app[VENUE]
-    if request.path in STREAM_PATHS:
+    if request.path in STREAM_PATHS and (request.path != NEWS_PATH or wants_socket(request)):
         return await handler(request)
     if request.path.startswith(CONTROL_PREFIX):
         return await _answered(request, handler, venue)

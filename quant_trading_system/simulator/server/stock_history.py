@@ -51,7 +51,7 @@ class StockHistory:
         self._market: MarketSource = venue.market
         self._is_descending = is_descending
         self._asof = asof
-        self._actions = actions_until(venue, new_york_date(venue.exchange.now_ns))
+        self._actions = actions_until(venue.market, new_york_date(venue.exchange.now_ns))
         self._changes = [action for action in self._actions if action.kind == "name_change"]
 
     def names(self, symbol: str) -> tuple[Name, ...]:

@@ -17,6 +17,7 @@ from quant_trading_system.simulator.account import AccountState
 from quant_trading_system.simulator.clock import VenueClock
 from quant_trading_system.simulator.events import OrderEvent
 from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.server.action_events import ActionEvents
 from quant_trading_system.simulator.server.data_stream import DataStream
 from quant_trading_system.simulator.server.event_log import EventLog
 from quant_trading_system.simulator.server.event_streams import EventStreams
@@ -68,6 +69,7 @@ class Venue:
             watch_crypto=exchange.view_crypto,
         )
         self.order_events = EventLog(self._write_event, exchange.restored_events)
+        self.action_events = ActionEvents(self.market, now_ns=lambda: exchange.now_ns)
         self.event_streams = EventStreams(settings.credentials, settings.profile, now_ns=lambda: exchange.now_ns)
         self._practice = PracticeSymbol()
         self._request_ids = _request_ids()
@@ -83,6 +85,7 @@ class Venue:
         self.data_stream.publish(self._practice.events_until(self.exchange.now_ns))
         self.trade_stream.tick()
         self.data_stream.tick()
+        self.action_events.tick()
         if self.exchange.cancels_stuck and not self.plan.has(Kind.PENDING_CANCEL_STUCK):
             self.exchange.cancels_stuck = False
 
