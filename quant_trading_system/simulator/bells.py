@@ -14,15 +14,14 @@ from collections.abc import Callable
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator import prints
 from quant_trading_system.simulator.attendance import Attendance
+from quant_trading_system.simulator.back_office import BackOffice
 from quant_trading_system.simulator.calendar import Session
 from quant_trading_system.simulator.desk import OrderDesk
 from quant_trading_system.simulator.floor import Floor
-from quant_trading_system.simulator.journal import DayRecord
-from quant_trading_system.simulator.ledger import Books
+from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.orders import SimOrder
-from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.schedule import Action, Schedule
 from quant_trading_system.simulator.sessions import (
     CRYPTO,
@@ -32,7 +31,6 @@ from quant_trading_system.simulator.sessions import (
     next_midnight_ns,
     phase_of,
 )
-from quant_trading_system.simulator.valuation import Valuation
 
 AUCTION_PATIENCE_NS = 10 * NANOS_PER_SECOND  # after a bell without an auction print, its orders trade at the quote
 
@@ -49,9 +47,7 @@ class Bells:
         desk: OrderDesk,
         floor: Floor,
         index: OrderIndex,
-        books: Books,
-        valuation: Valuation,
-        recorder: Recorder,
+        office: BackOffice,
     ) -> None:
         self._market = market
         self._attendance = attendance
@@ -59,9 +55,7 @@ class Bells:
         self._desk = desk
         self._floor = floor
         self._index = index
-        self._books = books
-        self._valuation = valuation
-        self._recorder = recorder
+        self._office = office
         self._rings: dict[Action, Callable[[Nanos], None]] = {
             Action.PRE_OPEN: self._begin_day,
             Action.SEND_OPENING: self._send_opening,
@@ -72,6 +66,7 @@ class Bells:
             Action.LATE_CLOSE: self._end_day,
             Action.AGE: self._end_old_orders,
             Action.CRYPTO_DAY: self._end_crypto_day,
+            Action.SAMPLE: self._sample,
         }
 
     def begin(self, now_ns: Nanos) -> None:
@@ -89,6 +84,7 @@ class Bells:
             self._plan(session, after_ns=now_ns)
         self._schedule.plan(next_aging_ns(now_ns), Action.AGE)
         self._schedule.plan(next_midnight_ns(now_ns), Action.CRYPTO_DAY)
+        self._schedule.plan(self._office.next_sample_ns(now_ns), Action.SAMPLE)
 
     def ring(self, action: Action, now_ns: Nanos) -> None:
         self._rings[action](now_ns)
@@ -123,7 +119,7 @@ class Bells:
                 self._schedule.plan(due_ns, action)
 
     def _begin_day(self, now_ns: Nanos) -> None:
-        self._books.start_day()
+        self._office.open_day(new_york_date(now_ns), now_ns)
         self._floor.turn("pre", quotes_since_ns=now_ns)
         self._expire_due(now_ns)
         self.release_due(now_ns)
@@ -142,10 +138,7 @@ class Bells:
         self._floor.await_auction(prints.CLOSING)
         self._floor.turn("post", quotes_since_ns=now_ns)
         self._expire_due(now_ns)
-        held = self._valuation.margins(now_ns)
-        self._valuation.last_equity = held.equity
-        self._valuation.last_maintenance_margin = held.maintenance
-        self._recorder.fact(DayRecord(closed_ns=now_ns, equity=held.equity, maintenance_margin=held.maintenance))
+        self._office.close_day(now_ns)
 
     def _end_day(self, now_ns: Nanos) -> None:
         self._floor.turn("closed", quotes_since_ns=now_ns)
@@ -168,7 +161,11 @@ class Bells:
                 self._desk.request_cancel(order, now_ns)
         self._schedule.plan(next_aging_ns(now_ns), Action.AGE)
 
+    def _sample(self, now_ns: Nanos) -> None:
+        self._schedule.plan(self._office.sample(now_ns), Action.SAMPLE)
+
     def _end_crypto_day(self, now_ns: Nanos) -> None:
+        self._office.post_fees(now_ns)
         self._schedule.plan(next_midnight_ns(now_ns), Action.CRYPTO_DAY)
 
 

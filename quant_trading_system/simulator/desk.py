@@ -10,6 +10,7 @@ from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import order_classes
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.events import Execution
+from quant_trading_system.simulator.fees import fee_of
 from quant_trading_system.simulator.holdings import available_to
 from quant_trading_system.simulator.instants import activity_prefix
 from quant_trading_system.simulator.journal import ExecutionRecord
@@ -229,6 +230,13 @@ class OrderDesk:
         order.filled_cost += fill.qty * fill.price
         leaves = order.remaining(fill.price)
         is_last = leaves == ZERO
+        fee = fee_of(
+            asset_class=order.asset_class,
+            side=order.side,
+            qty=fill.qty,
+            price=fill.price,
+            rate_bps=self._settings.crypto_fee_bps,
+        )
         execution = Execution(
             sequence=number,
             execution_id=self._chance.uuid("execution", number),
@@ -238,7 +246,8 @@ class OrderDesk:
             side=order.side,
             qty=fill.qty,
             price=fill.price,
-            fee=ZERO,  # Alpaca's paper account charges none (reference 2.14)
+            fee=fee.usd,
+            fee_qty=fee.qty,
             timestamp_ns=now_ns,
             cum_qty=order.filled_qty,
             leaves_qty=leaves,

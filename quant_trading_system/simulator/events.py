@@ -154,7 +154,11 @@ class OrderEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
-    """One fill, as the books keep it."""
+    """One fill, as the books keep it; or what takes one back: its quantity is negative then.
+
+    A bust is one that takes back; a correction is one that takes back and one with what is right, both naming the
+    execution that they are about.
+    """
 
     sequence: int
     execution_id: str
@@ -170,3 +174,5 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     leaves_qty: Decimal  # of the order, after this one
     order_status: str  # partially_filled or filled
     activity_id: str  # YYYYMMDDHHMMSSmmm::uuid, New York time (reference 6.1)
+    fee_qty: Decimal = Decimal(0)  # of a crypto buy: what is kept of the coins (reference 2.15)
+    previous_execution_id: str | None = None  # what a bust or a correction is about

@@ -6,7 +6,8 @@ Everything that changes is in the journal before the call that changed it return
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 
 import msgspec
@@ -14,30 +15,40 @@ import msgspec
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import change_rules, order_classes
 from quant_trading_system.simulator.account import AccountState, PositionView
-from quant_trading_system.simulator.activities import ActivityQuery, select_activities
+from quant_trading_system.simulator.activities import Activity, ActivityQuery
+from quant_trading_system.simulator.asset_list import AssetList
 from quant_trading_system.simulator.assets import SimAsset, assets_of
+from quant_trading_system.simulator.back_office import BackOffice
+from quant_trading_system.simulator.booking import Bookkeeper
 from quant_trading_system.simulator.chance import Chance
+from quant_trading_system.simulator.configurations import AccountFlags, Configurations, Permissions
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.corporate_desk import CorporateDesk
 from quant_trading_system.simulator.desk import OrderDesk
 from quant_trading_system.simulator.events import Execution, MarketEvent, OrderEvent
 from quant_trading_system.simulator.halts import BREAKERS, KINDS
+from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.intake import Intake
-from quant_trading_system.simulator.journal import Journal
-from quant_trading_system.simulator.ledger import Books, Position, execution_row
+from quant_trading_system.simulator.journal import Journal, WatchlistRecord
+from quant_trading_system.simulator.ledger import Books, execution_row, non_trade_row
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.matching import Fill
 from quant_trading_system.simulator.numbers import plain
 from quant_trading_system.simulator.order_index import OrderIndex, OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.portfolio_history import History, HistoryQuery
+from quant_trading_system.simulator.positions import Position
 from quant_trading_system.simulator.recorder import Recorder
-from quant_trading_system.simulator.refusals import Refusal, asset_not_found, invalid, position_not_found, unprocessable
+from quant_trading_system.simulator.refusals import Refusal, invalid, position_not_found, unprocessable
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
-from quant_trading_system.simulator.restore import restore
+from quant_trading_system.simulator.restore import Holders, restore
 from quant_trading_system.simulator.schedule import Schedule
 from quant_trading_system.simulator.sessions import CRYPTO
 from quant_trading_system.simulator.settings import ExchangeSettings
 from quant_trading_system.simulator.symbol_state import SymbolState
 from quant_trading_system.simulator.trading_day import MarketTape, make_trading_day
 from quant_trading_system.simulator.valuation import Valuation
+from quant_trading_system.simulator.watchlists import Watchlist, Watchlists
 
 
 class CloseResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,42 +87,56 @@ class Exchange:
     def __init__(self, *, settings: ExchangeSettings, market: MarketSource, journal: Journal | None) -> None:
         self.settings = settings
         self.market = market
-        chance = Chance(settings.seed)
+        self.restored_events: Sequence[OrderEvent] = ()  # the last that the journal tells of, oldest first
         self._journal = journal
-        self._assets = assets_of(market.symbols)
-        self._symbols = _names(self._assets.values())
+        self._chance = Chance(settings.seed)
+        self._asset_list = AssetList(assets_of(market.symbols))
         self._index = OrderIndex()
         self._books = Books(settings.cash)
+        self._permissions = Permissions(settings)
         self._schedule = Schedule()
         self._recorder = Recorder(journal)
-        self.restored_events: Sequence[OrderEvent] = ()  # the last that the journal tells of, oldest first
+        self._valuation = Valuation(
+            settings=settings,
+            market=market,
+            books=self._books,
+            index=self._index,
+            assets=self._asset_list.by_symbol,
+            permissions=self._permissions,
+        )
+        self._recorder.on_change = self._valuation.reservations.note
         self._desk = OrderDesk(
             settings=settings,
-            chance=chance,
+            chance=self._chance,
             index=self._index,
             books=self._books,
             schedule=self._schedule,
             recorder=self._recorder,
         )
-        self._valuation = Valuation(settings=settings, market=market, books=self._books, index=self._index)
+        self._bookkeeper = Bookkeeper(
+            books=self._books, chance=self._chance, index=self._index, recorder=self._recorder
+        )
+        self._office = self._make_office()
+        self.watchlists = Watchlists(self._chance, asset=self._asset_list.find, keep=self._keep_watchlist)
         self._tape = MarketTape()
         self._day = make_trading_day(
             settings=settings,
-            chance=chance,
+            chance=self._chance,
             market=market,
-            assets=self._assets,
+            assets=self._asset_list.by_symbol,
             schedule=self._schedule,
             desk=self._desk,
             index=self._index,
-            books=self._books,
+            office=self._office,
             valuation=self._valuation,
             recorder=self._recorder,
             tape=self._tape,
         )
         self._floor = self._day.floor
         self._intake = Intake(
-            settings=settings,
-            chance=chance,
+            rulebook=settings.rulebook,
+            permissions=self._permissions,
+            chance=self._chance,
             find_asset=self._find_asset,
             is_halted=self._floor.is_halted,
             index=self._index,
@@ -119,6 +144,27 @@ class Exchange:
             valuation=self._valuation,
         )
         self._begin()
+
+    def _make_office(self) -> BackOffice:
+        corporate = CorporateDesk(
+            market=self.market,
+            assets=self._asset_list,
+            books=self._books,
+            bookkeeper=self._bookkeeper,
+            index=self._index,
+            recorder=self._recorder,
+            cancel=self._desk.cancel_now,
+            applied_until=new_york_date(self.settings.start_ns) - timedelta(days=1),
+        )
+        return BackOffice(
+            settings=self.settings,
+            books=self._books,
+            bookkeeper=self._bookkeeper,
+            corporate=corporate,
+            valuation=self._valuation,
+            permissions=self._permissions,
+            recorder=self._recorder,
+        )
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -361,19 +407,70 @@ class Exchange:
     def account(self) -> AccountState:
         return self._valuation.account(self._now_ns)
 
-    def activities(self, query: ActivityQuery | None = None) -> list[Execution]:
-        """Fills as `GET /v2/account/activities` pages them. Raises Refusal 422."""
-        return select_activities(self._books.executions, query or ActivityQuery())
+    @property
+    def account_flags(self) -> AccountFlags:
+        """What the broker has set on the account: a fault, gone with a restart."""
+        return self._permissions.flags
+
+    @account_flags.setter
+    def account_flags(self, flags: AccountFlags) -> None:
+        self._permissions.flags = flags
+
+    @property
+    def configurations(self) -> Configurations:
+        return self._permissions.configurations
+
+    def configure(self, body: Mapping[str, object]) -> Configurations:
+        """Change configurations as `PATCH /v2/account/configurations` asks. Raises Refusal 422."""
+        self._office.configure(body)
+        self._recorder.commit(self._now_ns)
+        return self._permissions.configurations
+
+    def activities(self, query: ActivityQuery | None = None) -> list[Activity]:
+        """Activities as `GET /v2/account/activities` pages them. Raises Refusal 422."""
+        return self._books.activities.select(query or ActivityQuery())
+
+    def portfolio_history(self, query: HistoryQuery | None = None) -> History:
+        """The account's equity over time. Raises Refusal 422."""
+        return self._office.read_history(query or HistoryQuery(), self._now_ns)
+
+    def transfer(self, amount_usd: Decimal) -> None:
+        """Book a deposit, or with less than 0 a withdrawal. Raises Refusal: blocked, or more than there is."""
+        self._office.transfer(amount_usd, self._now_ns)
+        self._recorder.commit(self._now_ns)
+
+    def bust(self, execution_id: str) -> None:
+        """Take an execution back, as the venue did not make it. Raises Refusal: none that stands."""
+        self._bookkeeper.bust(execution_id, self._now_ns)
+        self._recorder.commit(self._now_ns)
+
+    def correct(self, execution_id: str, *, price: Decimal | None = None, qty: Decimal | None = None) -> None:
+        """Put other numbers in place of an execution's. Raises Refusal: none that stands, or they cannot be."""
+        self._bookkeeper.correct(execution_id, self._now_ns, price=price, qty=qty)
+        self._recorder.commit(self._now_ns)
+
+    def announce(self, action: CorporateAction) -> None:
+        """Add a corporate action to the market's own; it takes effect at the next turn of a day. Raises Refusal 422."""
+        self._office.corporate.announce(action)
+        self._recorder.commit(self._now_ns)
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> list[CorporateAction]:
+        """The market's actions and those that were announced, whose ex-date or process date lies in a range."""
+        return self._office.corporate.known(symbols, first_day, last_day)
 
     def assets(self) -> list[SimAsset]:
-        return list(self._assets.values())
+        return list(self._asset_list.by_symbol.values())
 
-    def asset(self, symbol_or_id: str) -> SimAsset:
-        """One asset. Raises Refusal 404."""
-        asset = self._find_asset(symbol_or_id)
-        if asset is None:
-            raise asset_not_found(symbol_or_id)
-        return asset
+    def asset(self, name: str) -> SimAsset:
+        """One asset by symbol, id or a pair's short form. Raises Refusal 404."""
+        return self._asset_list.find(name)
+
+    def check(self) -> None:
+        """Assert every conservation law and every running total; for tests."""
+        self._books.check()
+        self._valuation.check(self._now_ns)
 
     def ledger(self) -> dict[str, object]:
         """The books as `GET /simulator/v1/ledger` shows them, after a check of every conservation law.
@@ -391,6 +488,8 @@ class Exchange:
             "orders": orders,
             "executions": [execution_row(execution) for execution in self._books.executions],
             "hash": self._books.digest(orders),
+            "fees": self._books.fees_by_asset(),
+            "activities": [non_trade_row(entry) for entry in self._books.non_trades],
         }
 
     def close(self) -> None:
@@ -404,13 +503,13 @@ class Exchange:
     def _begin(self) -> None:
         states: Iterable[SymbolState] = ()
         if self._journal is not None:
-            restored = restore(self._journal, self.settings, index=self._index, books=self._books)
+            holders = Holders(index=self._index, books=self._books, office=self._office, watchlists=self.watchlists)
+            restored = restore(self._journal, self.settings, holders)
             self._day.now_ns = restored.now_ns
             states = restored.symbols.values()
             self._recorder.event_sequence = restored.event_sequence
             self.restored_events = tuple(restored.events)
-            self._valuation.last_equity = restored.last_equity
-            self._valuation.last_maintenance_margin = restored.last_maintenance_margin
+            self._valuation.reservations.begin(self._index.open())
         self._day.begin(states=states, executions=self._books.executions)
 
     @property
@@ -424,20 +523,14 @@ class Exchange:
         return position
 
     def _symbol(self, name: str) -> str:
-        return self._symbols.get(name, name)
+        return self._asset_list.symbol(name)
 
     def _find_asset(self, name: str) -> SimAsset | None:
-        return self._assets.get(self._symbol(name))
+        return self._asset_list.by_symbol.get(self._symbol(name))
 
     def _view(self, position: Position) -> PositionView:
-        return self._valuation.position(position, self._assets[position.symbol], self._now_ns)
+        return self._valuation.position(position, self._asset_list.by_symbol[position.symbol], self._now_ns)
 
-
-def _names(assets: Iterable[SimAsset]) -> dict[str, str]:
-    """Symbols by the other names that clients give them: the asset's id, and of a pair its two coins joined."""
-    symbols: dict[str, str] = {}
-    for asset in assets:
-        symbols[asset.id] = asset.symbol
-        if asset.asset_class == "crypto":
-            symbols[asset.symbol.replace("/", "")] = asset.symbol
-    return symbols
+    def _keep_watchlist(self, watchlist_id: str, watchlist: Watchlist | None) -> None:
+        self._recorder.fact(WatchlistRecord(watchlist_id=watchlist_id, watchlist=watchlist))
+        self._recorder.commit(self._now_ns)

@@ -10,9 +10,10 @@ import msgspec
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import change_rules, rules, trading_rules
-from quant_trading_system.simulator.account import reservation
+from quant_trading_system.simulator.account import equity_of
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.chance import Chance
+from quant_trading_system.simulator.configurations import Permissions
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.numbers import ZERO, cut_to, is_multiple, is_whole, plain, shares_down
 from quant_trading_system.simulator.order_index import OrderIndex
@@ -26,7 +27,8 @@ from quant_trading_system.simulator.refusals import (
     unprocessable,
 )
 from quant_trading_system.simulator.requests import OrderChange, OrderRequest
-from quant_trading_system.simulator.settings import ExchangeSettings
+from quant_trading_system.simulator.reservations import reservation
+from quant_trading_system.simulator.rulebook import Rulebook
 from quant_trading_system.simulator.valuation import Valuation
 
 _PERCENT = Decimal(100)
@@ -41,7 +43,8 @@ class Intake:
     def __init__(
         self,
         *,
-        settings: ExchangeSettings,
+        rulebook: Rulebook,
+        permissions: Permissions,
         chance: Chance,
         find_asset: Callable[[str], SimAsset | None],
         is_halted: Callable[[str], bool],
@@ -49,7 +52,8 @@ class Intake:
         books: Books,
         valuation: Valuation,
     ) -> None:
-        self._settings = settings
+        self._rulebook = rulebook
+        self._permissions = permissions
         self._chance = chance
         self._find_asset = find_asset
         self._is_halted = is_halted
@@ -65,10 +69,11 @@ class Intake:
         """
         request = self._adapted(request)
         rules.check_form(request)
+        self._permissions.check_order(is_fractional=_is_fractional(request))
         asset = self._find_asset(request.symbol or "")
         if asset is None:
             raise unprocessable(f'asset "{request.symbol}" not found')
-        rules.check_for_asset(request, asset, judges_leg_ticks=not self._settings.rulebook.cuts_sub_penny)
+        rules.check_for_asset(request, asset, judges_leg_ticks=not self._rulebook.cuts_sub_penny)
         self._check_client_id(request.client_order_id)
         rules.check_window(request.time_in_force or "", now_ns)
         trading_rules.check_halt(request.type or "", asset.symbol, is_halted=self._is_halted(asset.symbol))
@@ -148,7 +153,7 @@ class Intake:
 
     def _adapted(self, wish: Wish) -> Wish:
         """The request as the rulebook reads it."""
-        if not self._settings.rulebook.cuts_sub_penny:
+        if not self._rulebook.cuts_sub_penny:
             return wish
         cut = {name: rules.cut_to_tick(getattr(wish, name)) for name in ("limit_price", "stop_price")}
         return msgspec.structs.replace(wish, **cut)
@@ -156,7 +161,7 @@ class Intake:
     def _check_client_id(self, client_order_id: str | None) -> None:
         if client_order_id is None or not self._index.has_client_id(client_order_id):
             return
-        if self._settings.rulebook.frees_client_ids and not self._index.get_by_client_id(client_order_id).is_open:
+        if self._rulebook.frees_client_ids and not self._index.get_by_client_id(client_order_id).is_open:
             return
         raise invalid("client_order_id must be unique")
 
@@ -171,8 +176,7 @@ class Intake:
             raise forbidden(f"order qty must be >= minimal qty of order {plain(asset.min_order_size)}")
         price = self._valuation.check_price(order, now_ns)
         if order.position_intent == "sell_to_open":
-            refusal = None if self._settings.shorting_enabled else forbidden("account is not allowed to short")
-            trading_rules.check_short(order, asset, refusal=refusal)
+            trading_rules.check_short(order, asset, refusal=self._valuation.refuse_short(now_ns))
         needs_price = order.qty is None or order.type == "trailing_stop" or not order.is_closing
         if price is None and needs_price:
             raise forbidden(f"no price of {order.symbol} to check the order with")
@@ -187,11 +191,11 @@ class Intake:
         trading_rules.check_cost(order, cost_basis=cost_basis)
         held = self._valuation.margins(now_ns)
         gross_usd = held.long_market_value - held.short_market_value
-        trading_rules.check_exposure(gross_usd=gross_usd, equity_usd=held.equity)
+        trading_rules.check_exposure(gross_usd=gross_usd, equity_usd=equity_of(self._books.cash, held))
         trading_rules.check_power(
             order,
             cost_basis=cost_basis,
-            power=self._valuation.buying_power(now_ns, without=instead_of),
+            power=self._valuation.power_for(order, now_ns, without=instead_of),
             is_replacement=instead_of is not None,
         )
 
@@ -204,6 +208,10 @@ class Intake:
         trading_rules.check_closing(order, position_qty=position_qty, holders=holders, held=held_qty)
         if order.notional is not None:
             order.qty_cap = abs(position_qty) - held_qty
+
+
+def _is_fractional(request: OrderRequest) -> bool:
+    return request.notional is not None or not is_whole(request.qty or ZERO)
 
 
 def _base_price(request: OrderRequest, market_price: Decimal | None) -> Decimal | None:

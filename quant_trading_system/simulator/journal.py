@@ -16,9 +16,13 @@ from pathlib import Path
 
 import msgspec
 
+from quant_trading_system.simulator.configurations import Configurations
+from quant_trading_system.simulator.corporate_actions import CorporateAction
+from quant_trading_system.simulator.entries import DayStart, Entitlement, NonTrade, Void
 from quant_trading_system.simulator.events import Execution, OrderEvent
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.symbol_state import SymbolState
+from quant_trading_system.simulator.watchlists import Watchlist
 
 LINE_BYTES_MAX = 64 * 1_024 * 1_024  # one batch; ten thousand orders cancelled at once are 10 MB
 _CRC_DIGITS = 8
@@ -53,6 +57,57 @@ class ExecutionRecord(msgspec.Struct, frozen=True, kw_only=True, tag="execution"
     execution: Execution
 
 
+class VoidRecord(msgspec.Struct, frozen=True, kw_only=True, tag="void"):
+    void: Void
+
+
+class NonTradeRecord(msgspec.Struct, frozen=True, kw_only=True, tag="non_trade"):
+    entry: NonTrade
+
+
+class DayStartRecord(msgspec.Struct, frozen=True, kw_only=True, tag="day_start"):
+    """The books turned to a day."""
+
+    start: DayStart
+
+
+class SampleRecord(msgspec.Struct, frozen=True, kw_only=True, tag="sample"):
+    """What the account was worth at a minute, USD; only where it differs from the minute before."""
+
+    stamp_ns: int
+    equity: float
+
+
+class ConfigurationsRecord(msgspec.Struct, frozen=True, kw_only=True, tag="configurations"):
+    configurations: Configurations
+
+
+class WatchlistRecord(msgspec.Struct, frozen=True, kw_only=True, tag="watchlist"):
+    """A watchlist as it stands from now on; None says that it is gone."""
+
+    watchlist_id: str
+    watchlist: Watchlist | None
+
+
+class AnnouncedRecord(msgspec.Struct, frozen=True, kw_only=True, tag="announced"):
+    """A corporate action that somebody announced, beside those that the market has."""
+
+    action: CorporateAction
+
+
+class AppliedRecord(msgspec.Struct, frozen=True, kw_only=True, tag="applied"):
+    """A corporate action was applied to the books and the orders."""
+
+    action: CorporateAction
+
+
+class EntitlementRecord(msgspec.Struct, frozen=True, kw_only=True, tag="entitlement"):
+    """Who held a share on the ex-date is owed a dividend; or it was paid."""
+
+    entitlement: Entitlement
+    is_paid: bool = False
+
+
 class DayRecord(msgspec.Struct, frozen=True, kw_only=True, tag="day"):
     """A session closed: what the account was worth then, USD."""
 
@@ -74,7 +129,18 @@ class MarkRecord(msgspec.Struct, frozen=True, kw_only=True, tag="mark"):
     event_sequence: int
 
 
-Record = WorldRecord | OrderRecord | EventRecord | ExecutionRecord | DayRecord | SymbolRecord | MarkRecord
+OfficeRecord = ConfigurationsRecord | AnnouncedRecord | AppliedRecord | EntitlementRecord
+AccountRecord = (
+    ExecutionRecord
+    | VoidRecord
+    | NonTradeRecord
+    | DayStartRecord
+    | DayRecord
+    | SampleRecord
+    | WatchlistRecord
+    | OfficeRecord
+)
+Record = WorldRecord | OrderRecord | EventRecord | SymbolRecord | MarkRecord | AccountRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Record]).decode

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator.events import Execution, OrderEvent
 from quant_trading_system.simulator.journal import (
-    DayRecord,
     EventRecord,
-    ExecutionRecord,
     Journal,
     MarkRecord,
     OrderRecord,
@@ -35,11 +34,13 @@ class Recorder:
         self._changed: dict[str, SimOrder] = {}  # since something was last told of them
         self._symbols: dict[str, SymbolState] = {}
         self._marked_ns = 0
+        self.on_change: Callable[[SimOrder], None] = _ignore  # told of every order that is new or has changed
         self.event_sequence = 0
         self.events_dropped = 0
 
     def changed(self, order: SimOrder) -> None:
         """Note that an order has a new state."""
+        self.on_change(order)
         if self._journal is not None:
             self._changed[order.id] = order
 
@@ -48,7 +49,7 @@ class Recorder:
         if self._journal is not None:
             self._symbols[state.symbol] = state
 
-    def fact(self, record: ExecutionRecord | DayRecord) -> None:
+    def fact(self, record: Record) -> None:
         if self._journal is not None:
             self._facts.append(record)
 
@@ -80,6 +81,7 @@ class Recorder:
             previous_execution_id=previous_execution_id,
         )
         self._events.append(told)
+        self.on_change(order)
         if self._journal is not None:
             self._told.append(EventRecord(event=told))
             self._changed.pop(order.id, None)
@@ -108,3 +110,8 @@ class Recorder:
         self._changed.clear()
         self._symbols.clear()
         self._marked_ns = now_ns
+
+
+def _ignore(order: SimOrder) -> None:
+    """Nobody wants to know."""
+    del order

@@ -11,6 +11,7 @@ NEVER_NS = (1 << 63) - 1
 
 
 class Action(StrEnum):
+    SAMPLE = "sample"  # of the account's equity
     """What is planned; steps are of an order, the ends of halts of a symbol."""
 
     ACKNOWLEDGE = "acknowledge"

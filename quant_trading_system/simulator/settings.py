@@ -77,8 +77,9 @@ class ExchangeSettings:
     cash: Decimal = Decimal(100_000)
     account_number: str = "PA3SIMULATED"
     rulebook: Rulebook = TODAY
-    multiplier: int = 2  # 1: cash account; 2: margin account over night (reference 2.13)
-    shorting_enabled: bool = False
+    multiplier: int = 4  # 1: cash account; 2: margin account over night; 4: and four times by day (reference 2.13)
+    shorting_enabled: bool = True
+    crypto_fee_bps: Decimal = Decimal(25)  # the lowest tier, taker (reference 2.15)
     partial_fill_probability: float = 0.1  # Alpaca's paper account (reference 2.14)
     tells_held_legs: bool = False  # events for held legs that end with their group; Alpaca sends none (reference 2.10)
     latency: LatencySettings = field(default_factory=LatencySettings)
@@ -86,5 +87,6 @@ class ExchangeSettings:
 
     def __post_init__(self) -> None:
         assert self.cash > 0, f"cash_usd: expected more than 0, found {self.cash}"
-        assert self.multiplier in (1, 2), f"multiplier: expected 1 or 2, found {self.multiplier}"
+        assert self.multiplier in (1, 2, 4), f"multiplier: expected 1, 2 or 4, found {self.multiplier}"
+        assert 0 <= self.crypto_fee_bps < 10_000, f"crypto_fee_bps: expected 0 to 9999, found {self.crypto_fee_bps}"
         assert 0 <= self.partial_fill_probability <= 1, "partial_fill_probability: expected 0 to 1"

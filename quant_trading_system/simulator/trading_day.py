@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.attendance import Attendance
+from quant_trading_system.simulator.back_office import BackOffice
 from quant_trading_system.simulator.bells import Bells
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
@@ -27,8 +28,8 @@ from quant_trading_system.simulator.events import (
 from quant_trading_system.simulator.floor import Floor
 from quant_trading_system.simulator.halt_desk import HaltDesk
 from quant_trading_system.simulator.impact import Pricing
-from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.market.source import MarketSource
+from quant_trading_system.simulator.marks import Marks
 from quant_trading_system.simulator.order_book import OrderBook
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.orders import SimOrder
@@ -75,6 +76,7 @@ class TradingDay:
         floor: Floor,
         bells: Bells,
         index: OrderIndex,
+        marks: Marks,
         tape: MarketTape,
         attendance: Attendance,
         now_ns: Nanos,
@@ -87,6 +89,7 @@ class TradingDay:
         self.attendance = attendance
         self._bells = bells
         self._index = index
+        self._marks = marks
         self._tape = tape
 
     def begin(self, *, states: Iterable[SymbolState], executions: Sequence[Execution]) -> None:
@@ -130,6 +133,8 @@ class TradingDay:
         """Play at most `left` messages, and none behind what they plan; how many may still be played."""
         schedule, silent = self._schedule, self.floor.halts.silent
         for event in self._market.events_until(Nanos(until_ns)):
+            if type(event) is SimTrade:
+                self._marks.printed(event.symbol)
             if not silent or event.symbol not in silent or type(event) not in _TRADING:
                 self._play(event)
             left -= 1
@@ -192,7 +197,7 @@ def make_trading_day(
     schedule: Schedule,
     desk: OrderDesk,
     index: OrderIndex,
-    books: Books,
+    office: BackOffice,
     valuation: Valuation,
     recorder: Recorder,
     tape: MarketTape,
@@ -220,9 +225,7 @@ def make_trading_day(
         desk=desk,
         floor=floor,
         index=index,
-        books=books,
-        valuation=valuation,
-        recorder=recorder,
+        office=office,
     )
     return TradingDay(
         market=market,
@@ -231,6 +234,7 @@ def make_trading_day(
         floor=floor,
         bells=bells,
         index=index,
+        marks=valuation.marks,
         tape=tape,
         attendance=attendance,
         now_ns=settings.start_ns,

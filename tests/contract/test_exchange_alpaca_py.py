@@ -162,7 +162,7 @@ async def test_refusals_arrive_as_api_errors_with_their_codes():
 
 async def test_account_clock_calendar_and_assets_parse():
     async with trading() as (_, client):
-        assert (await ask(client.get_account_configurations)).no_shorting
+        assert not (await ask(client.get_account_configurations)).no_shorting
         clock = await ask(client.get_clock)
         assert clock.is_open
         assert clock.next_close.isoformat() == "2024-06-03T16:00:00-04:00"

@@ -104,7 +104,7 @@ async def test_a_market_buy_moves_position_cash_and_activities_by_the_same_fill(
     assert list(ledger["executions"][0]) == [
         "execution_id", "order_id", "client_order_id", "symbol", "side", "qty", "price", "fee", "timestamp",
     ]  # fmt: skip
-    assert list(ledger) == ["cash", "positions", "orders", "executions", "hash"]
+    assert list(ledger) == ["cash", "positions", "orders", "executions", "hash", "fees", "activities"]
 
 
 async def test_orders_are_listed_filtered_and_found_by_either_id():
@@ -237,9 +237,9 @@ async def test_day_trade_fields_belong_to_the_older_profile(profile, has_them):
 async def test_assets_are_found_by_symbol_and_id():
     async with served() as (_, session):
         _, assets = await call(session, "GET", "/v2/assets?status=active&asset_class=us_equity")
-        assert [asset["symbol"] for asset in assets] == ["AAPL", "MSFT", "SPY"]
+        assert [asset["symbol"] for asset in assets] == ["SPY", "AAPL", "MSFT"]  # by exchange, then symbol
         assert await call(session, "GET", f"/v2/assets/{assets[0]['id']}") == (200, assets[0])
-        assert await call(session, "GET", "/v2/assets/AAPL") == (200, assets[0])
+        assert await call(session, "GET", "/v2/assets/SPY") == (200, assets[0])
         status, error = await call(session, "GET", "/v2/assets/FFFFF")
         assert (status, error["message"]) == (404, "asset not found for FFFFF")
         status, error = await call(session, "GET", "/v2/account/activities/INVALID")

@@ -83,9 +83,9 @@ from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.requests import OrderRequest
-from quant_trading_system.simulator.server.account_wire import account_json, clock_json, position_json
+from quant_trading_system.simulator.server.account_wire import account_json, activity_json, position_json
 from quant_trading_system.simulator.server.event_wire import order_event_json
-from quant_trading_system.simulator.server.order_wire import fill_activity_json
+from quant_trading_system.simulator.server.hours_wire import clock_json
 from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.floor_readings import SYMBOL, Readings, failed
@@ -394,7 +394,7 @@ class Floor(Readings):
         """The broker's picture at this moment."""
         orders = [broker_order(order) for order in self.exchange.orders(OrderQuery(status="all", limit=500))]
         positions = msgspec.json.encode([position_json(view) for view in self.exchange.positions()])
-        fills = msgspec.json.encode([fill_activity_json(fill) for fill in self.exchange.activities()])
+        fills = msgspec.json.encode([activity_json(fill) for fill in self.exchange.activities()])
         account = msgspec.json.encode(account_json(self.exchange.account(), Profile.CURRENT))
         return BrokerSnapshot(
             started_mono_ns=self.mono_ns,

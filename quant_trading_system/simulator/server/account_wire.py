@@ -1,50 +1,54 @@
-"""How account, positions, assets, clock and calendar are written. The day-trade fields belong to older profiles."""
+"""How account, configurations, positions, activities, history and watchlists are written.
+
+Decides the keys and their order. The day-trade fields belong to older profiles.
+"""
 
 from __future__ import annotations
 
 from quant_trading_system.simulator.account import AccountState, PositionView
-from quant_trading_system.simulator.assets import SimAsset
-from quant_trading_system.simulator.calendar import (
-    Session,
-    session_at,
-    session_closing_after,
-    session_opening_after,
-    settlement_date,
-)
+from quant_trading_system.simulator.activities import Activity, FillActivity
 from quant_trading_system.simulator.chance import asset_id
-from quant_trading_system.simulator.instants import new_york
+from quant_trading_system.simulator.configurations import Configurations
+from quant_trading_system.simulator.entries import NonTrade
 from quant_trading_system.simulator.numbers import plain
+from quant_trading_system.simulator.portfolio_history import History
 from quant_trading_system.simulator.server.order_wire import Json
-from quant_trading_system.simulator.server.settings import Profile
-from quant_trading_system.simulator.server.stamps import eastern_text, stamp_text
+from quant_trading_system.simulator.server.profiles import Profile
+from quant_trading_system.simulator.server.stamps import stamp_text
+from quant_trading_system.simulator.watchlists import Watchlist
+
+
+def account_id(account_number: str) -> str:
+    """The id of an account: the same in every world."""
+    return asset_id(f"account {account_number}")
 
 
 def account_json(state: AccountState, profile: Profile) -> Json:
     """`GET /v2/account` (reference 4.1)."""
-    equity, cash = plain(state.equity), plain(state.cash)
+    equity, power = plain(state.equity), plain(state.buying_power)
     written: Json = {
-        "id": asset_id(f"account {state.account_number}"),
+        "id": account_id(state.account_number),
         "admin_configurations": {},
-        "user_configurations": None,
+        "user_configurations": _user_configurations(state.configurations),
         "account_number": state.account_number,
-        "status": "ACTIVE",
-        "crypto_status": "ACTIVE",
+        "status": state.status,
+        "crypto_status": state.status,
         "options_approved_level": 0,
         "options_trading_level": 0,
         "currency": "USD",
-        "buying_power": plain(state.buying_power),
+        "buying_power": power,
         "regt_buying_power": plain(state.regt_buying_power),
-        "effective_buying_power": plain(state.buying_power),
+        "effective_buying_power": power,
         "non_marginable_buying_power": plain(state.non_marginable_buying_power),
-        "options_buying_power": "0",
-        "cash": cash,
+        "options_buying_power": plain(state.options_buying_power),
+        "cash": plain(state.cash),
         "accrued_fees": plain(state.accrued_fees),
         "portfolio_value": equity,
-        "trading_blocked": False,
-        "transfers_blocked": False,
-        "account_blocked": False,
+        "trading_blocked": state.trading_blocked,
+        "transfers_blocked": state.transfers_blocked,
+        "account_blocked": state.account_blocked,
         "created_at": stamp_text(state.created_at_ns),
-        "trade_suspended_by_user": False,
+        "trade_suspended_by_user": state.trade_suspended_by_user,
         "multiplier": str(state.multiplier),
         "shorting_enabled": state.shorting_enabled,
         "equity": equity,
@@ -58,41 +62,56 @@ def account_json(state: AccountState, profile: Profile) -> Json:
         "sma": plain(state.sma),
         "balance_asof": state.balance_asof.isoformat(),
         "crypto_tier": 1,
-        "intraday_adjustments": "0",
+        "intraday_adjustments": plain(state.intraday_adjustments),
         "pending_reg_taf_fees": "0",
         "pending_transfer_in": "0",
         "pending_transfer_out": "0",
     }
     if profile.has_day_trade_fields:
-        written |= {"pattern_day_trader": False, "daytrade_count": 0, "daytrading_buying_power": "0", "bod_dtbp": "0"}
+        day_power = power if state.multiplier == 4 else "0"
+        written |= {
+            "pattern_day_trader": False,
+            "daytrade_count": state.day_trades,
+            "daytrading_buying_power": day_power,
+            "bod_dtbp": day_power,
+        }
     return written
 
 
-def configurations_json(state: AccountState, profile: Profile) -> Json:
-    """`GET /v2/account/configurations` (reference 4.2)."""
+def _user_configurations(configurations: Configurations) -> Json | None:
+    """None until the holder wishes something else than Alpaca's defaults (recorded both ways, reference 4.1)."""
+    usual = Configurations()
+    fields = ("fractional_trading", "max_margin_multiplier")
+    if all(getattr(configurations, name) == getattr(usual, name) for name in fields):
+        return None
+    return {name: getattr(configurations, name) for name in fields}
+
+
+def configurations_json(configurations: Configurations, profile: Profile) -> Json:
+    """`GET /v2/account/configurations`: its keys are sorted in the recordings (reference 4.2)."""
     written: Json = {
-        "disable_overnight_trading": False,
-        "fractional_trading": True,
-        "max_margin_multiplier": str(state.multiplier),
-        "max_options_trading_level": 0,
-        "no_shorting": not state.shorting_enabled,
-        "ptp_no_exception_entry": False,
-        "suspend_trade": False,
-        "trade_confirm_email": "all",
+        "disable_overnight_trading": configurations.disable_overnight_trading,
+        "fractional_trading": configurations.fractional_trading,
+        "max_margin_multiplier": configurations.max_margin_multiplier,
+        "max_options_trading_level": configurations.max_options_trading_level or 0,
+        "no_shorting": configurations.no_shorting,
+        "ptp_no_exception_entry": configurations.ptp_no_exception_entry,
+        "suspend_trade": configurations.suspend_trade,
+        "trade_confirm_email": configurations.trade_confirm_email,
     }
     if profile.has_day_trade_fields:
-        written |= {"dtbp_check": "entry", "pdt_check": "entry"}
-    return written
+        written |= {"dtbp_check": configurations.dtbp_check, "pdt_check": configurations.pdt_check}
+    return dict(sorted(written.items()))
 
 
 def position_json(view: PositionView) -> Json:
     """A position (reference 3.2): every number a string, a short one negative."""
     return {
         "asset_id": view.asset_id,
-        "symbol": view.symbol,
+        "symbol": view.symbol.replace("/", ""),  # of a pair without its slash (reference 3.2)
         "exchange": view.exchange,
-        "asset_class": "us_equity",
-        "asset_marginable": True,
+        "asset_class": view.asset_class,
+        "asset_marginable": view.asset_marginable,
         "qty": plain(view.qty),
         "avg_entry_price": plain(view.avg_entry_price),
         "side": view.side,
@@ -109,49 +128,75 @@ def position_json(view: PositionView) -> Json:
     }
 
 
-def asset_json(asset: SimAsset) -> Json:
-    """An asset (reference 5.3)."""
+def activity_json(activity: Activity) -> Json:
+    """A row of the account's activities (reference 6.1)."""
+    return _fill_json(activity) if isinstance(activity, FillActivity) else _non_trade_json(activity)
+
+
+def _fill_json(fill: FillActivity) -> Json:
+    execution = fill.execution
     return {
-        "id": asset.id,
-        "class": asset.asset_class,
-        "exchange": asset.exchange,
-        "symbol": asset.symbol,
-        "name": asset.name,
-        "status": asset.status,
-        "tradable": asset.tradable,
-        "marginable": asset.marginable,
-        "maintenance_margin_requirement": asset.margin_requirement,
-        "margin_requirement_long": str(asset.margin_requirement),
-        "margin_requirement_short": str(asset.margin_requirement),
-        "shortable": asset.shortable,
-        "easy_to_borrow": asset.easy_to_borrow,  # its sunset was announced; alpaca-py 0.44 still requires it
-        "borrow_status": asset.borrow_status,
-        "fractionable": asset.fractionable,
-        "attributes": list(asset.attributes),
+        "id": execution.activity_id,
+        "activity_type": "FILL",
+        "transaction_time": stamp_text(execution.timestamp_ns),
+        "type": "fill" if execution.order_status == "filled" else "partial_fill",
+        "price": plain(execution.price),
+        "qty": plain(execution.qty),
+        "side": fill.side,
+        "symbol": execution.symbol,
+        "leaves_qty": plain(execution.leaves_qty),
+        "order_id": execution.order_id,
+        "cum_qty": plain(execution.cum_qty),
+        "order_status": execution.order_status,
     }
 
 
-def clock_json(now_ns: int) -> Json:
-    """`GET /v2/clock` (reference 5.1): Eastern offset; the next open is that of another session."""
-    running = session_closing_after(now_ns)
-    opening = session_opening_after(now_ns)
-    assert running is not None, "the calendar ends"
-    assert opening is not None, "the calendar ends"
+def _non_trade_json(entry: NonTrade) -> Json:
+    """Fields that an activity does not have are missing, as in the recordings."""
+    numbers = (("qty", entry.qty), ("per_share_amount", entry.per_share_amount), ("price", entry.price))
+    texts = (
+        ("activity_sub_type", entry.sub_type),
+        ("symbol", entry.symbol),
+        ("cusip", entry.cusip),
+        ("group_id", entry.group_id),
+    )
     return {
-        "timestamp": eastern_text(now_ns),
-        "is_open": session_at(now_ns) is not None,
-        "next_open": eastern_text(opening.open_ns, with_fraction=False),
-        "next_close": eastern_text(running.close_ns, with_fraction=False),
+        "id": entry.id,
+        "activity_type": entry.activity_type,
+        "date": entry.day.isoformat(),
+        "created_at": stamp_text(entry.created_at_ns),
+        "net_amount": plain(entry.net_amount),
+        "description": entry.description,
+        **{name: value for name, value in texts if value is not None},
+        **{name: plain(value) for name, value in numbers if value is not None},
+        "status": "executed",
+        "currency": "USD",
     }
 
 
-def calendar_day_json(session: Session) -> Json:
-    """One day of `GET /v2/calendar` (reference 5.2)."""
+def history_json(history: History, *, tells_cashflow: bool) -> Json:
+    """`GET /v2/account/portfolio/history` (reference 6.2)."""
+    written: Json = {
+        "timestamp": history.stamps_s,
+        "equity": history.equity,
+        "profit_loss": history.profit_loss,
+        "profit_loss_pct": history.profit_loss_fraction,
+        "base_value": history.base_value,
+    }
+    if history.base_value_asof is not None:
+        written["base_value_asof"] = history.base_value_asof.isoformat()
+    written["timeframe"] = history.timeframe
+    if tells_cashflow:
+        written["cashflow"] = history.cashflow
+    return written
+
+
+def watchlist_json(watchlist: Watchlist, account_number: str) -> Json:
+    """A watchlist without its assets, as the list of lists has it (reference 6.3)."""
     return {
-        "date": session.day.isoformat(),
-        "open": f"{new_york(session.open_ns):%H:%M}",
-        "close": f"{new_york(session.close_ns):%H:%M}",
-        "session_open": "0400",
-        "session_close": "1700" if session.is_half_day else "2000",
-        "settlement_date": settlement_date(session.day).isoformat(),
+        "id": watchlist.id,
+        "account_id": account_id(account_number),
+        "created_at": stamp_text(watchlist.created_at_ns),
+        "updated_at": stamp_text(watchlist.updated_at_ns),
+        "name": watchlist.name,
     }

@@ -5,12 +5,15 @@ from __future__ import annotations
 from aiohttp import web
 
 from quant_trading_system.simulator.server.account import add_account_routes
+from quant_trading_system.simulator.server.announcements import add_announcement_routes
+from quant_trading_system.simulator.server.assets import add_asset_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
 from quant_trading_system.simulator.server.data_news import NEWS_PATH
 from quant_trading_system.simulator.server.event_streams import TRADES_PATH
 from quant_trading_system.simulator.server.exclusions import add_exclusions
 from quant_trading_system.simulator.server.feeds import FEEDS
+from quant_trading_system.simulator.server.market_hours import add_hours_routes
 from quant_trading_system.simulator.server.middleware import guard, sign
 from quant_trading_system.simulator.server.trading import add_trading_routes
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -25,6 +28,9 @@ def make_app(venue: Venue) -> web.Application:
     app.on_response_prepare.append(sign)
     add_trading_routes(app.router)
     add_account_routes(app.router)
+    add_asset_routes(app.router)
+    add_hours_routes(app.router)
+    add_announcement_routes(app.router)
     add_data_routes(app.router)
     add_control_routes(app.router)
     add_exclusions(app.router)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from quant_trading_system.simulator.events import Execution
 from quant_trading_system.simulator.numbers import plain
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.server.stamps import stamp_text, stamp_text_or_none
@@ -56,23 +55,4 @@ def order_json(order: SimOrder, legs: Sequence[SimOrder] = ()) -> Json:
         "subtag": None,
         "source": order.source,
         "expires_at": stamp_text_or_none(order.expires_at_ns),
-    }
-
-
-def fill_activity_json(execution: Execution) -> Json:
-    """A FILL row of the account's activities (reference 6.1)."""
-    is_last = execution.order_status == "filled"
-    return {
-        "id": execution.activity_id,
-        "activity_type": "FILL",
-        "transaction_time": stamp_text(execution.timestamp_ns),
-        "type": "fill" if is_last else "partial_fill",
-        "price": plain(execution.price),
-        "qty": plain(execution.qty),
-        "side": execution.side,
-        "symbol": execution.symbol,
-        "leaves_qty": plain(execution.leaves_qty),
-        "order_id": execution.order_id,
-        "cum_qty": plain(execution.cum_qty),
-        "order_status": execution.order_status,
     }

@@ -70,10 +70,10 @@ def test_activities_are_paged_by_the_id_of_the_last_one():
     floor.wait()
     seen, token = [], None
     while page := floor.exchange.activities(ActivityQuery(page_size=2, page_token=token, direction="asc")):
-        seen += [activity.sequence for activity in page]
-        token = page[-1].activity_id
+        seen += [activity.execution.sequence for activity in page]
+        token = page[-1].id
     assert seen == [1, 2, 3, 4]
-    assert [a.sequence for a in floor.exchange.activities()] == [4, 3, 2, 1]
+    assert [a.execution.sequence for a in floor.exchange.activities()] == [4, 3, 2, 1]
 
 
 def test_activities_are_filtered_by_type_day_time_and_order():
@@ -83,8 +83,8 @@ def test_activities_are_filtered_by_type_day_time_and_order():
     assert floor.exchange.activities(ActivityQuery(types=("FILL",))) == [only]
     assert floor.exchange.activities(ActivityQuery(types=("DIV",))) == []
     assert floor.exchange.activities(ActivityQuery(day=new_york_date(OPEN_NS))) == [only]
-    assert floor.exchange.activities(ActivityQuery(after_ns=only.timestamp_ns)) == []
-    assert floor.exchange.activities(ActivityQuery(until_ns=only.timestamp_ns)) == []
+    assert floor.exchange.activities(ActivityQuery(after_ns=only.created_at_ns)) == []
+    assert floor.exchange.activities(ActivityQuery(until_ns=only.created_at_ns)) == []
     assert floor.exchange.activities(ActivityQuery(order_id="nobody")) == []
 
 

@@ -19,7 +19,7 @@ def refusal_of(action, *args, **kwargs):
 
 @pytest.fixture
 def floor():
-    return Floor()
+    return Floor(multiplier=2, shorting_enabled=False)
 
 
 @pytest.mark.parametrize(
