@@ -174,6 +174,8 @@ class OrderDesk:
         if not new.is_open:
             self._take_back_replacement(old, now_ns)
         elif old.status != "pending_replace":
+            old.replaced_by = None
+            self._recorder.changed(old)
             self._end(new, "rejected", now_ns)
         elif not self._still_fits(old, new):
             self._end(new, "rejected", now_ns)
