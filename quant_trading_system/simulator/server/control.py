@@ -15,6 +15,7 @@ from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.server.bodies import read_object
 from quant_trading_system.simulator.server.errors import json_answer
 from quant_trading_system.simulator.server.faults import FaultPlanError, parse_plan
+from quant_trading_system.simulator.server.news import read_news
 from quant_trading_system.simulator.server.order_wire import Json, order_json
 from quant_trading_system.simulator.server.stamps import eastern_text, parse_instant, stamp_text
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -32,6 +33,7 @@ def add_control_routes(router: web.UrlDispatcher) -> None:
     router.add_get("/simulator/v1/clock", _get_clock)
     router.add_post("/simulator/v1/clock", _set_clock)
     router.add_post("/simulator/v1/external-order", _external_order)
+    router.add_post("/simulator/v1/news", _tell_news)
 
 
 async def _ledger(request: web.Request) -> web.Response:
@@ -135,3 +137,11 @@ async def _external_order(request: web.Request) -> web.Response:
     venue.catch_up()
     order = venue.exchange.external_order(OrderRequest.from_body(await read_object(request)))
     return json_answer(order_json(order))
+
+
+async def _tell_news(request: web.Request) -> web.Response:
+    venue = request.app[VENUE]
+    venue.catch_up()
+    news = read_news(await read_object(request), now_ns=venue.exchange.now_ns)
+    venue.data_stream.publish_news(news)
+    return json_answer({"id": news.id})

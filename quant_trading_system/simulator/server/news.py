@@ -1,4 +1,7 @@
-"""News that the exchange is told to tell: there is no newsroom behind it. Decides what an article must have."""
+"""News that the exchange is told to tell by `POST /simulator/v1/news`: there is no newsroom behind it.
+
+Decides what an article must have.
+"""
 
 from __future__ import annotations
 

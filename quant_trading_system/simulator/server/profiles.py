@@ -19,6 +19,7 @@ from aiohttp import web
 
 from quant_trading_system.simulator.refusals import Refusal, invalid
 from quant_trading_system.simulator.rulebook import Rulebook
+from quant_trading_system.simulator.server.stamps import eastern_text, parse_instant
 
 Json = dict[str, object]
 
@@ -87,6 +88,7 @@ _ENTITIES = (
 
 _SESSION_OF_2020 = {"session_open": {"0400": "0700"}, "session_close": {"2000": "1900"}}  # reference 5.2
 _FILLS = ("fill", "partial_fill")
+_EASTERN_STAMPS = ("created_at", "updated_at", "submitted_at")  # of the orders in events (reference 1.3)
 
 
 class Manners:
@@ -139,6 +141,8 @@ class Manners2021(Manners):
         order = aged["order"]
         assert isinstance(order, dict), "expected the order of the event"
         order.pop("cancel_requested_at", None)
+        for name in _EASTERN_STAMPS:
+            order[name] = _in_eastern(str(order[name]))
         return aged
 
 
@@ -161,6 +165,14 @@ def _aged(tree: object, pending_new: str) -> object:
         if name in aged:
             aged[name] = words.get(str(aged[name]), aged[name])
     return aged
+
+
+def _in_eastern(stamp: str) -> str:
+    """A stamp in Z with New York's offset instead, trailing zeros cut as elsewhere."""
+    text = eastern_text(parse_instant(stamp))
+    whole, _, rest = text.partition(".")
+    fraction = rest[:9].rstrip("0")
+    return f"{whole}.{fraction}{rest[9:]}" if fraction else whole + rest[9:]
 
 
 def _unknown_asset(refusal: Refusal) -> Refusal | None:
