@@ -91,13 +91,17 @@ class LineFaults(Generic[AnyConnection]):
         self._clients = clients
         self._frame_errors = frame_errors
         self._starving_since_s: float | None = None
+        self._has_starved = False
 
     def act(self, *, at_frame: bool) -> bool:
         """Let faults of lines happen; True when they took the lines that a frame was to go out on.
 
         Rules that are counted or drawn have their occasions at frames, the others act at any moment.
         """
-        if self._plan.is_empty or not self._clients:
+        if self._plan.is_empty:
+            self._feed()
+            return False
+        if not self._clients:
             return False
         self._act_by_age()
         if self._plan.cuts_stream(self._where, at_frame=at_frame):
@@ -112,14 +116,23 @@ class LineFaults(Generic[AnyConnection]):
 
     def _starve(self, *, at_frame: bool) -> None:
         """Starve the lines that are open when the fault begins; those that come later are well."""
+        if not self._plan.has(Kind.STARVE_STREAM):
+            self._feed()
+            return
         if self._starving_since_s is None and self._plan.strikes(Kind.STARVE_STREAM, self._where, at_frame=at_frame):
             self._starving_since_s = time.monotonic()
-        if not self._plan.has(Kind.STARVE_STREAM):
-            self._starving_since_s = None
-        since_s = self._starving_since_s
+        since_s = self._starving_since_s or 0.0
         for client in self._clients:
-            if since_s is not None and client.opened_s <= since_s:
-                client.is_starved = True
+            if client.opened_s <= since_s and not client.is_starved:
+                client.is_starved = self._has_starved = True
+
+    def _feed(self) -> None:
+        """The plan was healed, or its time is over."""
+        self._starving_since_s = None
+        if self._has_starved:
+            self._has_starved = False
+            for client in self._clients:
+                client.is_starved = False
 
     def _fails(self, *, at_frame: bool) -> bool:
         if self._frame_errors is None:
@@ -136,15 +149,12 @@ class LineFaults(Generic[AnyConnection]):
 
     def _act_by_age(self) -> None:
         now_s = time.monotonic()
-        is_starving = self._plan.has(Kind.STARVE_STREAM)
         for client in self._clients:
             if client.outbox.is_closing:
                 continue
             age_s = now_s - client.opened_s
-            if not is_starving:
-                client.is_starved = False  # the plan was healed, or its time is over
-            elif not client.is_starved:
-                client.is_starved = self._is_struck(Kind.STARVE_STREAM, age_s) is not None
+            if not client.is_starved and self._is_struck(Kind.STARVE_STREAM, age_s):
+                client.is_starved = self._has_starved = True
             if self._is_struck(Kind.DISCONNECT_STREAM, age_s):
                 client.outbox.cut(client.request)
             elif closing := self._is_struck(Kind.CLOSE_STREAM, age_s):
