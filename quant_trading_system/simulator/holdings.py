@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.order_index import OrderIndex
-from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.orders import COMPLEX_CLASSES, SimOrder
 
 
 def held_by(order: SimOrder, index: OrderIndex) -> Decimal:
@@ -20,11 +20,13 @@ def held_by(order: SimOrder, index: OrderIndex) -> Decimal:
     if order.status in ("pending_replace", "held"):
         return ZERO
     old = None if order.replaces is None else index.known(order.replaces)
-    if old is None or not old.is_open:
+    if old is None or old.status == "replaced":
         return order.remaining()
+    if old.status == "pending_replace" and order.order_class in COMPLEX_CLASSES:
+        return old.remaining()  # all that its replacement will get
     if old.status == "pending_replace":
         return max(order.remaining(), old.remaining())
-    return ZERO  # the original is on its way out, and still holds them
+    return ZERO  # its original has filled or will be cancelled first: it will be rejected
 
 
 def available_to(order: SimOrder, *, position_qty: Decimal, index: OrderIndex, instead_of: SimOrder) -> Decimal:

@@ -78,6 +78,8 @@ def check_form(request: OrderRequest) -> None:
     if request.position_intent not in INTENTS | {None}:
         raise invalid("invalid position_intent")
     _check_amount(request)
+    if request.order_class == "oco" and request.type != "limit":
+        raise unprocessable("oco orders must be limit orders")
     _check_class_shape(request)
     check_prices(request.type, limit_price=entry_limit(request), stop_price=request.stop_price)
     check_trail(request.type, is_buy=request.side == "buy", price=request.trail_price, percent=request.trail_percent)
@@ -269,7 +271,8 @@ def _check_for_equity(request: OrderRequest) -> None:
     if request.time_in_force not in allowed:
         raise invalid("invalid time_in_force")
     _check_hours(request)
-    _check_class_type(request)
+    if request.order_class in ("bracket", "oto") and request.type not in ("market", "limit"):
+        raise unprocessable(f"{request.order_class} orders must be market or limit orders")
 
 
 def _check_hours(request: OrderRequest) -> None:
@@ -279,13 +282,6 @@ def _check_hours(request: OrderRequest) -> None:
         raise unprocessable("stop orders are not eligible for extended hours trading")
     if request.type != "limit" or request.time_in_force not in LASTING or request.order_class in COMPLEX_CLASSES:
         raise unprocessable("extended hours order must be DAY or GTC limit orders")
-
-
-def _check_class_type(request: OrderRequest) -> None:
-    if request.order_class == "oco" and request.type != "limit":
-        raise unprocessable("oco orders must be limit orders")
-    if request.order_class in ("bracket", "oto") and request.type not in ("market", "limit"):
-        raise unprocessable(f"{request.order_class} orders must be market or limit orders")
 
 
 # --- by the time of day -----------------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator import calendar
@@ -13,7 +16,8 @@ from quant_trading_system.simulator.events import OrderEvent, SimQuote, SimTrade
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.orders import SimOrder
-from quant_trading_system.simulator.requests import OrderRequest
+from quant_trading_system.simulator.refusals import Refusal
+from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.scripted_market import ScriptedMarket
 
@@ -100,6 +104,18 @@ class Floor:
         assert self.exchange.orders() == [], "expected the position to be bought at once"
         self.events.clear()
 
+    def group(self, request: OrderRequest) -> tuple[SimOrder, ...]:
+        """Send a group: its parent, then its legs."""
+        parent = self.submit(request)
+        return (parent, *self.exchange.legs(parent))
+
+    def change(self, order: SimOrder, **fields: object) -> SimOrder:
+        return self.exchange.replace(order.id, OrderChange.from_body(fields))
+
+    def refused(self, request: OrderRequest) -> Refusal:
+        """The refusal of a request; it must be one."""
+        return refusal_of(self.exchange.submit, request)
+
     def told(self, order: SimOrder | None = None) -> list[str]:
         """The events so far, of one order or of all."""
         self.events.extend(self.exchange.take_order_events())
@@ -107,3 +123,35 @@ class Floor:
 
     def cash(self) -> Decimal:
         return self.exchange.account().cash
+
+
+def refusal_of(action: Callable[..., object], *args: object, **kwargs: object) -> Refusal:
+    """What an action is refused with; it must be."""
+    try:
+        action(*args, **kwargs)
+    except Refusal as refusal:
+        return refusal
+    raise AssertionError(f"expected a refusal of {args} {kwargs}")
+
+
+def bracket_of(
+    request: OrderRequest, *, profit: object = "110", stop: object = "95", limit: object = None
+) -> OrderRequest:
+    """The same as a bracket, with legs for a buy at 100 unless told otherwise."""
+    return grouped(request, "bracket", profit=profit, stop=stop, limit=limit)
+
+
+def grouped(
+    request: OrderRequest, order_class: str, *, profit: object = None, stop: object = None, limit: object = None
+) -> OrderRequest:
+    """The same as the parent of a group; of the legs' prices None leaves one out."""
+    legs = OrderRequest.from_body(
+        {
+            "order_class": order_class,
+            "take_profit": None if profit is None else {"limit_price": profit},
+            "stop_loss": None if stop is None else {"stop_price": stop, "limit_price": limit},
+        }
+    )
+    return msgspec.structs.replace(
+        request, order_class=order_class, take_profit=legs.take_profit, stop_loss=legs.stop_loss
+    )

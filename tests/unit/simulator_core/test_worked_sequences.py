@@ -11,7 +11,7 @@ from quant_trading_system.simulator.events import SimQuote
 from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.requests import OrderChange
-from tests.unit.simulator_core.desk_script import CLOSE_NS, OPEN_NS, Floor, buy, sell
+from tests.unit.simulator_core.desk_script import CLOSE_NS, OPEN_NS, Floor, bracket_of, buy, sell
 
 
 def test_w1_a_market_buy_is_pending_new_filled_and_leaves_one_activity():
@@ -113,16 +113,9 @@ def test_a_replacement_that_is_cancelled_in_time_leaves_the_old_order_alive():
     assert old.status == "replaced" or "order_replace_rejected" in floor.told(old)
 
 
-def bracket(floor: Floor, **fields: object):
-    """A buy of ten at the market between 95 and 110: entry, take-profit, stop-loss."""
-    legs = {"take_profit": {"limit_price": "110"}, "stop_loss": {"stop_price": "95"}}
-    entry = floor.submit(buy(order_class="bracket", **{**legs, **fields}))
-    return entry, *floor.exchange.legs(entry)
-
-
 def test_w5_a_bracket_is_accepted_with_held_legs_and_its_take_profit_follows_the_entry():
     floor = Floor()
-    entry, profit, loss = bracket(floor)
+    entry, profit, loss = floor.group(bracket_of(buy()))
     assert (entry.status, profit.status, loss.status) == ("accepted", "held", "held")
     assert {entry.submitted_at_ns, profit.submitted_at_ns, loss.submitted_at_ns} == {floor.exchange.now_ns}
     sent_at_ns = entry.submitted_at_ns
@@ -134,13 +127,13 @@ def test_w5_a_bracket_is_accepted_with_held_legs_and_its_take_profit_follows_the
         ("new", profit.id),
     ]
     assert (entry.status, profit.status, loss.status) == ("filled", "new", "held")
-    assert profit.submitted_at_ns == entry.filled_at_ns > sent_at_ns
+    assert (profit.submitted_at_ns, profit.submitted_at_ns > sent_at_ns) == (entry.filled_at_ns, True)
     assert loss.submitted_at_ns == sent_at_ns
 
 
 def test_w5_the_take_profit_ends_the_stop_loss_of_which_rest_alone_tells():
     floor = Floor()
-    entry, profit, loss = bracket(floor)
+    entry, profit, loss = floor.group(bracket_of(buy()))
     floor.wait()
     floor.quote(110.00, 110.02)
     assert (profit.status, loss.status) == ("filled", "canceled")
@@ -154,7 +147,7 @@ def test_w5_the_take_profit_ends_the_stop_loss_of_which_rest_alone_tells():
 
 def test_w5_held_legs_are_told_of_where_the_switch_says_so():
     floor = Floor(tells_held_legs=True)
-    _, profit, loss = bracket(floor)
+    _, profit, loss = floor.group(bracket_of(buy()))
     floor.wait()
     floor.quote(110.00, 110.02)
     assert (floor.told(profit), floor.told(loss)) == (["new", "fill"], ["canceled"])
@@ -162,7 +155,7 @@ def test_w5_held_legs_are_told_of_where_the_switch_says_so():
 
 def test_w5_an_elected_stop_loss_takes_the_place_of_the_take_profit():
     floor = Floor()
-    _, profit, loss = bracket(floor)
+    _, profit, loss = floor.group(bracket_of(buy()))
     floor.wait()
     floor.events.clear()
     floor.quote(94.90, 94.95)
@@ -176,7 +169,7 @@ def test_w5_an_elected_stop_loss_takes_the_place_of_the_take_profit():
 
 def test_w5_a_bracket_that_is_cancelled_before_it_fills_is_cancelled_with_its_legs():
     floor = Floor()
-    entry, profit, loss = bracket(floor, type="limit", limit_price="98")
+    entry, profit, loss = floor.group(bracket_of(buy(type="limit", limit_price="98")))
     floor.wait()
     floor.exchange.cancel(entry.id)
     floor.wait()
