@@ -134,6 +134,22 @@ def sessions_before(day: date, count: int) -> tuple[Session, ...]:
     return _sessions()[max(0, end - count) : end]
 
 
+def sessions_after(day: date, count: int) -> tuple[Session, ...]:
+    """The first `count` sessions after a date, in order."""
+    begin = bisect_right(_days(), day)
+    return _sessions()[begin : begin + count]
+
+
+def record_date_of(ex_date: date) -> date:
+    """The record date that belongs to an ex-date: who bought the day before has settled by then.
+
+    The same day since trades settle on the next one, a session later per day of settlement before that.
+    """
+    lag = next(days for since, days in _SETTLEMENT_DAYS if ex_date >= since) - 1
+    following = sessions_after(ex_date, lag)
+    return following[-1].day if following else ex_date
+
+
 def settlement_date(day: date) -> date:
     """The date on which trades of a session settle."""
     offset = next(days for since, days in _SETTLEMENT_DAYS if day >= since)

@@ -26,15 +26,27 @@ class VenueClock:
         speed: venue seconds per second.
         session_closing_after: the first session of the market that closes after an instant, None after its last.
             Between sessions the clock skips to just before the next open; without a next one it runs on.
+        skips_closed_hours: False plays nights and weekends as well.
+
+    A step or jump into closed hours stays there: whoever asked for them wants them. Skipping goes on with the next
+    session.
     """
 
     def __init__(
-        self, *, venue_ns: Nanos, mono_ns: int, speed: float, session_closing_after: SessionAfter | None = None
+        self,
+        *,
+        venue_ns: Nanos,
+        mono_ns: int,
+        speed: float,
+        session_closing_after: SessionAfter | None = None,
+        skips_closed_hours: bool = True,
     ) -> None:
         self._venue_ns = int(venue_ns)
         self._mono_ns = mono_ns
         self._speed = _checked(speed)
-        self._session_closing_after = session_closing_after
+        self._session_closing_after = session_closing_after if skips_closed_hours else None
+        self._skips_from_ns = 0  # a jump into closed hours moves it to the next open
+        self._skipped_ns = (0, 0)
 
     @property
     def speed(self) -> float:
@@ -45,10 +57,16 @@ class VenueClock:
         elapsed_ns = mono_ns - self._mono_ns
         assert elapsed_ns >= 0, f"monotonic time went back by {-elapsed_ns} ns"
         venue_ns = self._venue_ns + int(elapsed_ns * self._speed)
-        skipped_ns = self._skip_closed_hours(venue_ns)
-        if skipped_ns != venue_ns:
-            self._rebase(skipped_ns, mono_ns)
-        return Nanos(skipped_ns)
+        skipped_to_ns = self._skip_closed_hours(venue_ns)
+        if skipped_to_ns != venue_ns:
+            self._skipped_ns = (venue_ns, skipped_to_ns)
+            self._rebase(skipped_to_ns, mono_ns)
+        return Nanos(skipped_to_ns)
+
+    def has_skipped(self, venue_ns: int) -> bool:
+        """Whether an instant lies in the hours that were skipped last: nobody watched them."""
+        begin_ns, end_ns = self._skipped_ns
+        return begin_ns <= venue_ns < end_ns
 
     def set_speed(self, speed: float, mono_ns: int) -> None:
         """Go on at another speed from now.
@@ -70,7 +88,8 @@ class VenueClock:
         if venue_ns < now_ns:
             raise ValueError(f"expected a venue time from now on, found one {(now_ns - venue_ns) / 1e9:.3f} s ago")
         self._rebase(venue_ns, mono_ns)
-        return self.venue_ns(mono_ns)
+        self._skips_from_ns = self._next_open_ns(venue_ns)
+        return Nanos(venue_ns)
 
     def step(self, seconds: float, mono_ns: int) -> Nanos:
         """Set venue time forward by some seconds.
@@ -86,8 +105,13 @@ class VenueClock:
         self._venue_ns = venue_ns
         self._mono_ns = mono_ns
 
+    def _next_open_ns(self, venue_ns: int) -> int:
+        """The open before which nothing is skipped after a jump; the instant itself within a session."""
+        session = self._session_closing_after(venue_ns) if self._session_closing_after is not None else None
+        return venue_ns if session is None else max(venue_ns, session.open_ns)
+
     def _skip_closed_hours(self, venue_ns: int) -> int:
-        if self._session_closing_after is None:
+        if self._session_closing_after is None or venue_ns < self._skips_from_ns:
             return venue_ns
         for _ in range(SKIPS_PER_READING_MAX):
             session = self._session_closing_after(venue_ns - AFTER_CLOSE_SECONDS * NANOS_PER_SECOND)

@@ -74,7 +74,7 @@ class CryptoMarket:
             return None
         if self._script is None:
             self._script = self._load(self._played_ns // NANOS_PER_MINUTE)
-            self._drop_until(self._played_ns)
+            self._script.drop_until(self._played_ns)
         while (said_ns := self._script.next_ns) is None and self._script.end_ns <= now_ns:
             self._script = self._load(self._script.end_ns // NANOS_PER_MINUTE)
         return said_ns if said_ns is not None and said_ns <= now_ns else None
@@ -82,9 +82,10 @@ class CryptoMarket:
     def take(self) -> MarketEvent:
         """The message that `next_ns` spoke of."""
         assert self._script is not None, "expected a message to be due"
-        event = self._script.take()
-        self._played_ns = max(self._played_ns, self._script.said_ns)
-        return event
+        said_ns = self._script.next_ns
+        assert said_ns is not None, "expected a message to be due"
+        self._played_ns = max(self._played_ns, said_ns)
+        return self._script.take()
 
     # --- answers --------------------------------------------------------------------------------------------------
 
@@ -159,11 +160,6 @@ class CryptoMarket:
             ),
             begin_ns + NANOS_PER_MINUTE,
         )
-
-    def _drop_until(self, now_ns: int) -> None:
-        assert self._script is not None, "expected a minute to be loaded"
-        while (said_ns := self._script.next_ns) is not None and said_ns <= now_ns:
-            self._script.take()
 
     def _next_book(self, quote: SimQuote) -> SimOrderbook:
         """What is told of the book with a quote: its changes, or once an hour the whole."""

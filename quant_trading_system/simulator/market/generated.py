@@ -1,24 +1,43 @@
-"""A synthetic market that is played like a recorded one. Decides only what has been told; the days decide the rest."""
+"""A synthetic market that is played like a recorded one. Decides which minutes are played, and what is known."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, Nanos
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.assets import DEFAULT_SYMBOLS
 from quant_trading_system.simulator.calendar import Session
 from quant_trading_system.simulator.corporate_actions import CorporateAction
-from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
-from quant_trading_system.simulator.instants import new_york_date, new_york_ns
+from quant_trading_system.simulator.events import (
+    MarketEvent,
+    SimBar,
+    SimOrderbook,
+    SimQuote,
+    SimTrade,
+)
+from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.market.generated_days import DayModel
-from quant_trading_system.simulator.market.generated_minutes import bar_at, events_at, whole_day_bar
-from quant_trading_system.simulator.market.minute_bars import bars_of_trades, daily_bar
-from quant_trading_system.simulator.market.source import DAY, BarSpan, DayAuctions
+from quant_trading_system.simulator.market.generated_history import GeneratedHistory
+from quant_trading_system.simulator.market.listing import Listing, Script
+from quant_trading_system.simulator.market.minute_script import bands_and_imbalances, script_of
+from quant_trading_system.simulator.market.mishaps import MishapRates
+from quant_trading_system.simulator.market.session_sheet import SessionSheet
+from quant_trading_system.simulator.market.sheet_reader import SheetReader
+from quant_trading_system.simulator.market.source import (
+    DAY,
+    QUIET_AFTER_CLOSE_NS,
+    QUIET_BEFORE_OPEN_NS,
+    BarSpan,
+    DayAuctions,
+)
 
 HISTORY_SESSIONS = 300  # before the world's first day: what a year's warm-up reads
+PAID_WITHIN = timedelta(days=45)  # of the ex-date
 FULL_ACTIVITY_SYMBOLS_MAX = 25  # more symbols print and quote less each: about 40 messages a venue second in all
+EXTENDED_MINUTES = 10  # outside regular hours so many are drawn at once: they are nearly empty
 
 
 class GeneratedMarket:
@@ -27,10 +46,17 @@ class GeneratedMarket:
     Args:
         start_ns: anchors the prices and begins the history; part of the world's shape.
         activity: how many trades and quotes a symbol has, 1 for about 16 trades and 48 quotes a minute.
+        rates: how often prints are late, corrected or canceled.
     """
 
     def __init__(
-        self, *, seed: int, start_ns: Nanos, symbols: Sequence[str] = DEFAULT_SYMBOLS, activity: float | None = None
+        self,
+        *,
+        seed: int,
+        start_ns: Nanos,
+        symbols: Sequence[str] = DEFAULT_SYMBOLS,
+        activity: float | None = None,
+        rates: MishapRates | None = None,
     ) -> None:
         assert symbols, "expected at least one symbol"
         self.symbols: Sequence[str] = tuple(sorted(set(symbols)))
@@ -44,91 +70,117 @@ class GeneratedMarket:
         self._history_from = before[0].day
         share = min(1.0, FULL_ACTIVITY_SYMBOLS_MAX / len(self.symbols))
         self._seed = seed
-        self._model = DayModel(seed=seed, anchor=first.day, activity=share if activity is None else activity)
+        self._rates = MishapRates() if rates is None else rates
+        self._model = DayModel(
+            seed=seed,
+            anchor=first.day,
+            activity=share if activity is None else activity,
+            symbols=len(self.symbols),
+        )
+        self._history = GeneratedHistory(self._model, seed=seed, rates=self._rates)
+        self._listing = Listing.of_equities(self.symbols)
+        self._known = frozenset(self.symbols)
         self._played_ns: int = start_ns
-        self._session: Session | None = None
-        self._minute = 0
-        self._minute_end_ns = 0
-        self._pending: list[MarketEvent] = []
-        self._told = 0
-        self._told_bars = False
+        self._done_ns: int = start_ns  # up to which nothing is left to be told
+        self._plays_extended = True
+        self._reader: SheetReader | None = None
+        self._bands: list[MarketEvent] = []
+        self._script = Script((), start_ns)
         self._trades: dict[str, SimTrade] = {}
         self._quotes: dict[str, SimQuote] = {}
-        self._bars: dict[str, SimBar] = {}
-        self._daily: dict[tuple[str, date], SimBar] = {}
+        self._unwatched_ns: int = start_ns  # up to which nothing was told
+        self._looked_up: dict[str, tuple[int, SimTrade | None, SimQuote | None]] = {}
 
     def begin(self, now_ns: Nanos) -> None:
-        self._played_ns = now_ns
-        session = calendar.session_closing_after(now_ns)
-        if session is None:
-            return
-        self._session, self._minute = session, 0
-        if now_ns >= session.open_ns:
-            self._minute = (now_ns - session.open_ns) // NANOS_PER_MINUTE
-        if self._minute:
-            self._know_minute(session, self._minute - 1)
-        else:
-            self._know_last_minute_before(session.day)
-        if now_ns >= session.open_ns:
-            self._load()
-            for _ in self._tell_until(now_ns):
-                pass  # told before: only the latest prices are wanted
+        self._played_ns = self._done_ns = self._unwatched_ns = now_ns
+        self._script = Script((), now_ns)
+
+    def set_crypto_audience(self, is_watched: bool) -> None:
+        """There is no crypto here."""
+
+    def set_extended_audience(self, is_watched: bool) -> None:
+        self._plays_extended = is_watched
 
     def events_until(self, now_ns: Nanos) -> Iterator[MarketEvent]:
         self._played_ns = max(self._played_ns, now_ns)
-        while self._session is not None:
-            if not self._pending:
-                if now_ns < self._session.open_ns + self._minute * NANOS_PER_MINUTE:
-                    return
-                self._load()
-            yield from self._tell_until(now_ns)
-            if self._told < len(self._pending) or now_ns < self._minute_end_ns:
+        trades, quotes = self._trades, self._quotes
+        while True:
+            script = self._script
+            events, said_ns, place = script.events, script.said_ns, script.place
+            end = bisect_right(said_ns, now_ns, place)
+            while place < end:
+                event = events[place]
+                kind = type(event)
+                if kind is SimQuote:
+                    quotes[event.symbol] = event  # type: ignore[assignment]
+                elif kind is SimTrade and event.ts_ns == said_ns[place]:  # not a late report
+                    trades[event.symbol] = event  # type: ignore[assignment]
+                place += 1
+                script.place = place
+                yield event
+            if place < len(events) or not self._load_next(now_ns):
+                self._done_ns = max(self._done_ns, now_ns)
                 return
-            if not self._told_bars:
-                self._load_bars()
-            else:
-                self._next_minute()
 
     def session_closing_after(self, stamp_ns: int) -> Session | None:
         return calendar.session_closing_after(stamp_ns)
 
+    # --- answers --------------------------------------------------------------------------------------------------
+
     def bars(self, symbol: str, span: BarSpan, start_ns: int, end_ns: int) -> Sequence[SimBar]:
         end_ns = min(end_ns, self._played_ns)
-        if symbol not in self.symbols or end_ns < start_ns:
+        if symbol not in self._known or end_ns < start_ns:
             return []
         first = max(self._history_from, new_york_date(start_ns))
-        sessions = calendar.sessions_between(first, new_york_date(end_ns))
-        bars: list[SimBar] = []
-        for session in sessions:
-            if span == DAY:
-                bars.extend(self._daily_bar(symbol, session))
-            else:
-                bars.extend(self._minute_bars(symbol, session))
-        return [bar for bar in bars if start_ns <= bar.ts_ns <= end_ns]
+        read = self._history.daily_bars if span == DAY else self._history.minute_bars
+        return [
+            bar
+            for session in calendar.sessions_between(first, new_york_date(end_ns))
+            for bar in read(symbol, session, now_ns=self._played_ns)
+            if start_ns <= bar.ts_ns <= end_ns
+        ]
 
     def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimTrade]:
-        return (event for event in self._past(symbol, start_ns, end_ns) if isinstance(event, SimTrade))
+        start_ns, end_ns = self._within(start_ns, end_ns)
+        if symbol not in self._known or end_ns < start_ns:
+            return ()
+        return self._history.trades(symbol, start_ns, end_ns, now_ns=self._played_ns)
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
-        return (event for event in self._past(symbol, start_ns, end_ns) if isinstance(event, SimQuote))
+        start_ns, end_ns = self._within(start_ns, end_ns)
+        if symbol not in self._known or end_ns < start_ns:
+            return ()
+        return self._history.quotes(symbol, start_ns, end_ns, now_ns=self._played_ns)
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
-        return self._trades.get(symbol)
+        if symbol not in self._known:
+            return None
+        as_of_ns = self._unwatched_until_ns()
+        told = self._trades.get(symbol)
+        return told if told is not None and told.ts_ns > as_of_ns else self._look_up(symbol, as_of_ns)[0]
 
     def latest_quote(self, symbol: str) -> SimQuote | None:
-        return self._quotes.get(symbol)
+        if symbol not in self._known:
+            return None
+        as_of_ns = self._unwatched_until_ns()
+        told = self._quotes.get(symbol)
+        return told if told is not None and told.ts_ns > as_of_ns else self._look_up(symbol, as_of_ns)[1]
 
     def latest_bar(self, symbol: str) -> SimBar | None:
-        return self._bars.get(symbol)
+        return self._history.latest_bar(symbol, self._played_ns) if symbol in self._known else None
 
     def last_close(self, symbol: str, before: date) -> float | None:
         found = calendar.sessions_before(before, 1)
-        if symbol not in self.symbols or not found:
+        if symbol not in self._known or not found:
             return None
         return float(self._model.day(symbol, found[0]).close[-1])
 
     def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
-        return []
+        if symbol not in self._known:
+            return []
+        sessions = calendar.sessions_between(max(first, self._history_from), min(last, new_york_date(self._played_ns)))
+        held = (self._history.auctions(symbol, session, now_ns=self._played_ns) for session in sessions)
+        return [auctions for auctions in held if auctions is not None]
 
     def orderbook(self, symbol: str) -> SimOrderbook | None:
         return None
@@ -136,100 +188,85 @@ class GeneratedMarket:
     def corporate_actions(
         self, symbols: Sequence[str] | None, first_day: date, last_day: date
     ) -> Sequence[CorporateAction]:
-        return []
-
-    def set_crypto_audience(self, is_watched: bool) -> None:
-        """There is no crypto here."""
-
-    def set_extended_audience(self, is_watched: bool) -> None:
-        """Nothing is traded outside regular hours."""
+        today = new_york_date(self._played_ns)
+        wanted = self.symbols if symbols is None else [symbol for symbol in symbols if symbol in self._known]
+        before = max(self._history_from, first_day - PAID_WITHIN)  # a process date lies behind its ex-date
+        found = [
+            action
+            for symbol in wanted
+            for action in self._model.actions.between(symbol, before, last_day)
+            if action.is_known_on(today)
+            and (first_day <= action.ex_date or first_day <= action.process_date <= last_day)
+        ]
+        return sorted(found, key=lambda action: (action.ex_date, action.symbol, action.kind))
 
     # --- playing --------------------------------------------------------------------------------------------------
 
-    def _load(self) -> None:
-        """Draw the running minute of all symbols."""
-        assert self._session is not None, "expected a session to play"
-        events: list[MarketEvent] = []
-        for symbol in self.symbols:
-            events.extend(events_at(self._seed, symbol, self._model.day(symbol, self._session), self._minute))
-        events.sort(key=lambda event: event.ts_ns)
-        self._pending, self._told, self._told_bars = events, 0, False
-        self._minute_end_ns = self._session.open_ns + (self._minute + 1) * NANOS_PER_MINUTE
+    def _load_next(self, now_ns: int) -> bool:
+        """Draw the next minutes that are played, where some begin by a moment."""
+        begin_ns = self._script.end_ns
+        if self._plays_extended and self._done_ns > begin_ns:
+            begin_ns = self._done_ns  # what went by meanwhile was not watched
+        found = self._next_minutes(begin_ns)
+        if found is None:
+            return False
+        session, first, end = found
+        starts_ns = session.pre_market_ns + first * NANOS_PER_MINUTE
+        if starts_ns > now_ns:
+            return False
+        if self._reader is None or self._reader.sheet.session != session:
+            sheet = SessionSheet(self._model, self._seed, self.symbols, session)
+            self._reader = SheetReader(self._seed, sheet, self._listing, self._rates)
+            self._bands = bands_and_imbalances(self._seed, sheet, self.last_close)
+        if starts_ns != self._script.end_ns:
+            self._unwatched_ns = max(starts_ns - 1, self._done_ns)
+        self._script = script_of(self._reader, first, end, bands=self._bands, is_watched=self._plays_extended)
+        self._script.drop_until(self._done_ns)
+        return True
 
-    def _load_bars(self) -> None:
-        assert self._session is not None, "expected a session to play"
-        bars = [bar_at(symbol, self._model.day(symbol, self._session), self._minute) for symbol in self.symbols]
-        self._bars.update((bar.symbol, bar) for bar in bars)
-        self._pending, self._told, self._told_bars = list(bars), 0, True
+    def _next_minutes(self, begin_ns: int) -> tuple[Session, int, int] | None:
+        """The session and the minutes of it that are played next from an instant on."""
+        session = calendar.session_on(new_york_date(begin_ns))
+        while True:
+            if session is None:
+                session = calendar.session_opening_after(begin_ns)
+                if session is None:
+                    return None
+            opens = (session.open_ns - session.pre_market_ns) // NANOS_PER_MINUTE
+            closes = (session.close_ns - session.pre_market_ns) // NANOS_PER_MINUTE
+            ends = (session.post_market_end_ns - session.pre_market_ns) // NANOS_PER_MINUTE
+            first, last = (0, ends) if self._plays_extended else (opens - 1, closes + 1)
+            minute = max(first, (begin_ns - session.pre_market_ns) // NANOS_PER_MINUTE)
+            if minute <= last:
+                return session, minute, _end_of_block(minute, opens, closes, ends)
+            session = calendar.session_opening_after(session.open_ns)
 
-    def _next_minute(self) -> None:
-        assert self._session is not None, "expected a session to play"
-        self._pending, self._told = [], 0
-        self._minute += 1
-        if self._minute_end_ns >= self._session.close_ns:
-            self._session, self._minute = calendar.session_opening_after(self._session.open_ns), 0
+    # --- latest values --------------------------------------------------------------------------------------------
 
-    def _tell_until(self, now_ns: int) -> Iterator[MarketEvent]:
-        trades, quotes = self._trades, self._quotes
-        while self._told < len(self._pending):
-            event = self._pending[self._told]
-            if event.ts_ns > now_ns:
-                return
-            self._told += 1
-            if isinstance(event, SimQuote):
-                quotes[event.symbol] = event
-            elif isinstance(event, SimTrade):
-                trades[event.symbol] = event
-            yield event
+    def _unwatched_until_ns(self) -> int:
+        """The moment up to which latest values are looked up: what came since has been told."""
+        if self._plays_extended:
+            return self._unwatched_ns
+        session = calendar.session_closing_after(self._played_ns - QUIET_AFTER_CLOSE_NS)
+        loud_from_ns = self._played_ns + 1 if session is None else session.open_ns - QUIET_BEFORE_OPEN_NS
+        return self._played_ns if self._played_ns < loud_from_ns else max(self._unwatched_ns, loud_from_ns - 1)
 
-    def _know_minute(self, session: Session, minute: int) -> None:
-        for symbol in self.symbols:
-            day = self._model.day(symbol, session)
-            for event in events_at(self._seed, symbol, day, minute):
-                if isinstance(event, SimQuote):
-                    self._quotes[symbol] = event
-                else:
-                    self._trades[symbol] = event
-            self._bars[symbol] = bar_at(symbol, day, minute)
+    def _look_up(self, symbol: str, as_of_ns: int) -> tuple[SimTrade | None, SimQuote | None]:
+        found = self._looked_up.get(symbol)
+        if found is None or found[0] != as_of_ns:
+            found = self._looked_up[symbol] = (as_of_ns, *self._history.latest(symbol, as_of_ns))
+        return found[1], found[2]
 
-    def _know_last_minute_before(self, day: date) -> None:
-        session = calendar.sessions_before(day, 1)[0]
-        self._know_minute(session, (session.close_ns - session.open_ns) // NANOS_PER_MINUTE - 1)
+    def _within(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """A range cut to what there is to be told."""
+        first = calendar.session_on(self._history_from)
+        assert first is not None, f"expected a session on {self._history_from}"
+        return max(start_ns, first.pre_market_ns), min(end_ns, self._played_ns)
 
-    # --- history --------------------------------------------------------------------------------------------------
 
-    def _past(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimTrade | SimQuote]:
-        end_ns = min(end_ns, self._played_ns)
-        if symbol not in self.symbols or end_ns < start_ns:
-            return
-        first = max(self._history_from, new_york_date(start_ns))
-        for session in calendar.sessions_between(first, new_york_date(end_ns)):
-            day = self._model.day(symbol, session)
-            minutes = range(
-                max(0, (start_ns - session.open_ns) // NANOS_PER_MINUTE),
-                min(day.minutes, (end_ns - session.open_ns) // NANOS_PER_MINUTE + 1),
-            )
-            for minute in minutes:
-                for event in events_at(self._seed, symbol, day, minute):
-                    if start_ns <= event.ts_ns <= end_ns:
-                        yield event
-
-    def _minute_bars(self, symbol: str, session: Session) -> list[SimBar]:
-        """The session's bars that have ended by now, and the forming one."""
-        day = self._model.day(symbol, session)
-        ended = max(0, min(day.minutes, (self._played_ns - session.open_ns) // NANOS_PER_MINUTE))
-        bars = [bar_at(symbol, day, minute) for minute in range(ended)]
-        if session.contains(self._played_ns) and ended < day.minutes:
-            begin_ns = session.open_ns + ended * NANOS_PER_MINUTE
-            bars.extend(bars_of_trades(self.trades(symbol, begin_ns, self._played_ns)))
-        return bars
-
-    def _daily_bar(self, symbol: str, session: Session) -> list[SimBar]:
-        key = (symbol, session.day)
-        if key in self._daily:
-            return [self._daily[key]]
-        if self._played_ns >= session.close_ns:
-            self._daily[key] = whole_day_bar(symbol, self._model.day(symbol, session))
-            return [self._daily[key]]
-        forming = daily_bar(self._minute_bars(symbol, session), new_york_ns(session.day))
-        return [forming] if forming else []
+def _end_of_block(minute: int, opens: int, closes: int, ends: int) -> int:
+    """Where the minutes end that are drawn together with one; the last block has the last bars alone."""
+    if opens - 1 <= minute <= closes + 1:
+        return minute + 1
+    limit = opens - 1 if minute < opens else ends if minute < ends else ends + 1
+    return min(minute + EXTENDED_MINUTES, limit)

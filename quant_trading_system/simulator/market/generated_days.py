@@ -4,7 +4,8 @@ A day is drawn coarse first, as its minute bars; the trades and quotes inside a 
 history of any day costs a tenth of a millisecond, and equals what was or would be streamed.
 
 Symbols move with the market, with their sector and on their own. Volatility and volume are higher after the open and
-before the close, and some days are wilder than others.
+before the close, and some days are wilder than others. On an ex-date a price opens lower by the dividend, or divided
+by the split's ratio; nothing is adjusted afterwards.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.assets import Profile, profile_of
 from quant_trading_system.simulator.calendar import Session
+from quant_trading_system.simulator.market.generated_actions import ActionSchedule
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +35,11 @@ DAY_RETURN_MAX = 0.15  # log return; a generated day has no halts that would sto
 WILDNESS_DEVIATION = 0.3  # of the logarithm of a day's volatility
 TRADES_PER_MINUTE = 16  # at activity 1, on average over the day
 TRADES_MIN = 4  # first, last, highest and lowest
-DAYS_CACHED_MAX = 512  # symbol-days, 20 kB each
+SHARES_PER_TRADE_MIN = 100  # a round lot; odd lots come out of the others' shares
+OPENING_SHARE = 0.012  # of a day's volume in its opening auction
+CLOSING_SHARE = 0.08
+DIVIDEND_LOSS_MAX = 0.5  # of a price: one that has fallen below its dividend stays above zero
+DAYS_CACHED_MIN = 512  # symbol-days, 25 kB each; twice as many as symbols where there are more
 
 _Factors = tuple[float, float, float]  # overnight, intraday (deviations), wildness (a factor)
 
@@ -50,6 +56,8 @@ class Day:
     volume: Floats
     trades: NDArray[np.int64]
     spread_ticks: Floats  # typical, not yet a whole number
+    opening_volume: int  # shares of the opening auction, part of the first minute's volume
+    closing_volume: int  # shares of the closing auction, which follows the last minute
 
     @property
     def minutes(self) -> int:
@@ -66,9 +74,11 @@ def generator(seed: int, *purpose: object, block: int = 0) -> np.random.Generato
 class DayModel:
     """All days of all symbols. Prices are anchored at the close before `anchor`: the world's first day."""
 
-    def __init__(self, *, seed: int, anchor: date, activity: float) -> None:
+    def __init__(self, *, seed: int, anchor: date, activity: float, symbols: int = 1) -> None:
+        self.actions = ActionSchedule(seed=seed, anchor=anchor)
+        self.activity = activity
         self._seed = seed
-        self._activity = activity
+        self._days_max = max(DAYS_CACHED_MIN, 2 * symbols)
         self._anchor = calendar.sessions_before(anchor, 1)[0].day
         self._log_closes: dict[str, dict[date, float]] = {}
         self._returns: dict[tuple[str, date], tuple[float, float]] = {}
@@ -83,15 +93,22 @@ class DayModel:
             return self._days[key]
         day = self._draw(symbol, session)
         self._days[key] = day
-        if len(self._days) > DAYS_CACHED_MAX:
+        if len(self._days) > self._days_max:
             self._days.popitem(last=False)
         return day
+
+    def overnight(self, symbol: str, session: Session) -> tuple[float, float, float]:
+        """Logarithms around the night before a session: the close before it, that close as it is after what happens
+        on the session's day (a dividend, a split), and the open."""
+        close = self._log_close_before(symbol, session.day)
+        opened = close + self._jump(symbol, session.day, close)
+        return close, opened, opened + self._day_returns(symbol, session.day)[0]
 
     def _draw(self, symbol: str, session: Session) -> Day:
         profile = profile_of(symbol)
         minutes = (session.close_ns - session.open_ns) // NANOS_PER_MINUTE
-        overnight, intraday = self._day_returns(symbol, session.day)
-        log_open = self._log_close_before(symbol, session.day) + overnight
+        intraday = self._day_returns(symbol, session.day)[1]
+        log_open = self.overnight(symbol, session)[2]
         shape = _volatility_shape(minutes)
         rng = generator(self._seed, "minutes", symbol, session.day)
         own = rng.standard_normal(minutes)
@@ -108,9 +125,12 @@ class DayModel:
         lows = np.minimum(opens, closes) * (1.0 - reach[1])
         activity = _volume_shape(minutes) * np.exp(rng.normal(0.0, 0.35, minutes))
         activity /= activity.mean()
-        trades = np.clip(np.rint(TRADES_PER_MINUTE * self._activity * activity), TRADES_MIN, None).astype(np.int64)
+        trades = np.clip(np.rint(TRADES_PER_MINUTE * self.activity * activity), TRADES_MIN, None).astype(np.int64)
         day_volume = profile.volume_day * self._wildness(session.day) * math.exp(rng.normal(0.0, 0.2))
-        volume = np.maximum(np.rint(day_volume / 390.0 * activity), trades)
+        day_volume *= self.actions.shares_per_share(symbol, session.day)
+        volume = np.maximum(np.rint(day_volume / 390.0 * activity), SHARES_PER_TRADE_MIN * trades)
+        opening = _round_lots(day_volume * OPENING_SHARE)
+        volume[0] += opening
         return Day(
             session=session,
             open=_cents(opens),
@@ -120,6 +140,8 @@ class DayModel:
             volume=volume.astype(np.float64),
             trades=trades,
             spread_ticks=_spread_ticks(profile, opens, highs - lows, minutes),
+            opening_volume=opening,
+            closing_volume=_round_lots(day_volume * CLOSING_SHARE),
         )
 
     def _log_close_before(self, symbol: str, day: date) -> float:
@@ -131,14 +153,33 @@ class DayModel:
         if previous > self._anchor:
             known = max(closes)
             for session in calendar.sessions_between(known, previous)[1:]:
-                closes[session.day] = closes[known] + sum(self._day_returns(symbol, session.day))
-                known = session.day
+                day, close = session.day, closes[known]
+                closes[day] = close + self._jump(symbol, day, close) + sum(self._day_returns(symbol, day))
+                known = day
         else:
             known = min(closes)
             for session in reversed(calendar.sessions_between(previous, known)[:-1]):
-                closes[session.day] = closes[known] - sum(self._day_returns(symbol, known))
+                after = closes[known] - sum(self._day_returns(symbol, known))
+                closes[session.day] = self._before_jump(symbol, known, after)
                 known = session.day
         return closes[previous]
+
+    def _jump(self, symbol: str, day: date, close: float) -> float:
+        """What an ex-date does to the logarithm of the close before it."""
+        jump = 0.0
+        for action in self.actions.on(symbol, day):
+            if action.cash is not None:
+                jump += math.log1p(-min(DIVIDEND_LOSS_MAX, float(action.cash) / math.exp(close + jump)))
+            jump -= math.log(action.share_ratio)
+        return jump
+
+    def _before_jump(self, symbol: str, day: date, after: float) -> float:
+        """The close that an ex-date made into another."""
+        for action in reversed(self.actions.on(symbol, day)):
+            after += math.log(action.share_ratio)
+            if action.cash is not None:
+                after = math.log(math.exp(after) + float(action.cash))
+        return after
 
     def _day_returns(self, symbol: str, day: date) -> tuple[float, float]:
         """Log returns over night and over the session."""
@@ -201,6 +242,10 @@ def _spread_ticks(profile: Profile, prices: Floats, ranges: Floats, minutes: int
     by_time = 1.0 + 2.5 * np.exp(-since_open / 6.0) + 0.8 * np.exp(-until_close / 4.0)
     by_volatility = 0.6 + 0.4 * np.clip(ranges / ranges.mean(), 0.5, 4.0)
     return np.asarray(np.clip(prices * profile.spread_bps / 1e4 * 100.0 * by_time * by_volatility, 1.0, 200.0))
+
+
+def _round_lots(shares: float) -> int:
+    return max(1, round(shares / SHARES_PER_TRADE_MIN)) * SHARES_PER_TRADE_MIN
 
 
 def _cents(prices: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from quant_trading_system.simulator.market.minute_draw import Bools, DrawnQuotes
 
 CENTS_PER_USD = 100.0
 _Objects = NDArray[np.object_]
+Part = tuple[Sequence[MarketEvent], Sequence[int] | Ints]
 
 
 class Listing:
@@ -112,36 +114,45 @@ def regular_of(symbol: str) -> str:
 
 
 class Script:
-    """Market messages in the order in which they are said, and how far they have been told."""
+    """Market messages in the order in which they are said, and how far they have been told.
 
-    __slots__ = ("_events", "_place", "_said_ns", "end_ns")
+    Attributes:
+        place: of the message that is told next; whoever tells it moves on first.
+    """
 
-    def __init__(self, parts: Sequence[tuple[Sequence[MarketEvent], Sequence[int] | Ints]], end_ns: int) -> None:
-        """Parts are messages and when each is said; of those said at one moment the earlier part's come first."""
+    __slots__ = ("end_ns", "events", "place", "said_ns")
+
+    def __init__(self, parts: Sequence[Part], end_ns: int, *, begin_ns: int | None = None) -> None:
+        """Parts are messages and when each is said; of those said at one moment the earlier part's come first.
+
+        With `begin_ns`, what is said before it and from `end_ns` on is left to other scripts.
+        """
         self.end_ns = end_ns
-        self._place = 0
+        self.place = 0
         events: list[MarketEvent] = []
         for messages, _ in parts:
             events.extend(messages)
-        said = np.concatenate([np.asarray(said_ns, dtype=np.int64) for _, said_ns in parts] or [np.zeros(0, np.int64)])
+        said = np.concatenate([np.zeros(0, np.int64), *(np.asarray(said_ns, np.int64) for _, said_ns in parts)])
         order = np.argsort(said, kind="stable")
-        self._said_ns: list[int] = said[order].tolist()
-        self._events = list(map(events.__getitem__, order.tolist()))
+        if begin_ns is not None:
+            first, last = np.searchsorted(said[order], (begin_ns, end_ns))
+            order = order[first:last]
+        self.said_ns: list[int] = said[order].tolist()
+        self.events = list(map(events.__getitem__, order.tolist()))
 
     @property
     def next_ns(self) -> int | None:
         """When the next message is said, None at the end."""
-        return self._said_ns[self._place] if self._place < len(self._said_ns) else None
-
-    @property
-    def said_ns(self) -> int:
-        """When the message that was taken last was said."""
-        return self._said_ns[self._place - 1]
+        return self.said_ns[self.place] if self.place < len(self.said_ns) else None
 
     def take(self) -> MarketEvent:
         """The next message, which is told by this."""
-        self._place += 1
-        return self._events[self._place - 1]
+        self.place += 1
+        return self.events[self.place - 1]
+
+    def drop_until(self, stamp_ns: int) -> None:
+        """Leave out what is said up to and including a moment."""
+        self.place = bisect_right(self.said_ns, stamp_ns, self.place)
 
 
 def _objects(values: Sequence[object]) -> _Objects:

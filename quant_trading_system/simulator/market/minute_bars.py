@@ -1,13 +1,20 @@
-"""Builds minute bars from trades. Decides what a bar holds: every trade of its minute, stamped with its beginning."""
+"""Builds minute bars from trades, stamped with their beginning. Decides nothing: conditions say what counts for what.
+
+A print that was taken back counts for nothing; one that sets no price (an odd lot) for volume and count alone, and
+makes no bar where it stands alone.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
-from quant_trading_system.simulator.events import SimBar, SimTrade
+from quant_trading_system.simulator.conditions import counts_in_volume, sets_price
+from quant_trading_system.simulator.events import REGULAR_TRADE, SimBar, SimTrade
 
 PRICE_DECIMALS = 6
+TAKEN_BACK = ("canceled", "incorrect")
 
 
 class _Forming:
@@ -15,18 +22,22 @@ class _Forming:
 
     __slots__ = ("close", "count", "high", "low", "open", "turnover", "volume")
 
-    def __init__(self, price: float, size: float) -> None:
-        self.open = self.high = self.low = self.close = price
-        self.volume = size
-        self.turnover = price * size
-        self.count = 1
+    def __init__(self) -> None:
+        self.open = self.close = 0.0  # 0: nothing has set a price
+        self.high, self.low = 0.0, math.inf
+        self.volume = self.turnover = 0.0
+        self.count = 0
 
-    def add(self, price: float, size: float) -> None:
+    def set_price(self, price: float) -> None:
+        if not self.open:
+            self.open = price
         if price > self.high:
             self.high = price
-        elif price < self.low:
+        if price < self.low:
             self.low = price
         self.close = price
+
+    def count_in(self, price: float, size: float) -> None:
         self.volume += size
         self.turnover += price * size
         self.count += 1
@@ -52,11 +63,14 @@ class MinuteBarBuilder:
             assert not self._forming, "expected the last minute to be finished before a trade of the next"
             self._minute_ns = ts_ns - ts_ns % NANOS_PER_MINUTE
             self.minute_end_ns = self._minute_ns + NANOS_PER_MINUTE
+        if trade.update in TAKEN_BACK or not counts_in_volume(trade.conditions):
+            return
         forming = self._forming.get(trade.symbol)
         if forming is None:
-            self._forming[trade.symbol] = _Forming(trade.price, trade.size)
-        else:
-            forming.add(trade.price, trade.size)
+            forming = self._forming[trade.symbol] = _Forming()
+        if trade.conditions is REGULAR_TRADE or sets_price(trade.conditions):
+            forming.set_price(trade.price)
+        forming.count_in(trade.price, trade.size)
 
     @property
     def is_forming(self) -> bool:
@@ -64,7 +78,8 @@ class MinuteBarBuilder:
 
     def finish_minute(self) -> list[SimBar]:
         """End the running minute: its bars by symbol."""
-        bars = [self._forming[symbol].bar(symbol, self._minute_ns) for symbol in sorted(self._forming)]
+        priced = sorted(symbol for symbol, forming in self._forming.items() if forming.open)
+        bars = [self._forming[symbol].bar(symbol, self._minute_ns) for symbol in priced]
         for bar in bars:
             self._complete.setdefault(bar.symbol, []).append(bar)
         self._forming.clear()
@@ -73,7 +88,7 @@ class MinuteBarBuilder:
     def so_far(self, symbol: str) -> list[SimBar]:
         """The day's bars of a symbol, the forming one last."""
         bars = list(self._complete.get(symbol, ()))
-        if symbol in self._forming:
+        if symbol in self._forming and self._forming[symbol].open:
             bars.append(self._forming[symbol].bar(symbol, self._minute_ns))
         return bars
 

@@ -9,7 +9,7 @@ Prices are whole numbers of ticks, sizes whole numbers of units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,12 @@ class DrawnTrades:
     is_bought: Bools
     is_odd: Bools  # smaller than a lot
     is_pinned: Bools  # first, last, highest or lowest: it makes the bar
+
+    def moved(self, place: int, ticks: int) -> DrawnTrades:
+        """The same with one trade's price moved."""
+        price = self.price.copy()
+        price[place] += ticks
+        return replace(self, price=price)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,43 @@ def test_jumps_and_steps_go_forward_only():
         clock.step(-1, mono_ns=SECOND)
 
 
+@pytest.mark.parametrize("move", ["jump_to", "step"])
+def test_closed_hours_that_were_asked_for_are_played_until_the_next_session(move):
+    clock = clock_at(CLOSE_NS - 60 * SECOND, speed=1.0)
+    evening_ns = new_york_ns(MONDAY, 18)
+    reached_ns = (
+        clock.jump_to(evening_ns, mono_ns=0)
+        if move == "jump_to"
+        else clock.step((evening_ns - CLOSE_NS) // SECOND + 60, mono_ns=0)
+    )
+    assert reached_ns == evening_ns
+    assert clock.venue_ns(3_600 * SECOND) == evening_ns + 3_600 * SECOND
+    night_ns = TUESDAY_OPEN_NS - evening_ns
+    assert clock.venue_ns(night_ns) == TUESDAY_OPEN_NS
+    seen_ns = night_ns + (23_400 + AFTER_CLOSE_SECONDS) * SECOND
+    assert clock.venue_ns(seen_ns) == new_york_ns(date(2026, 11, 25), 9, 30) - BEFORE_OPEN_SECONDS * SECOND
+
+
+def test_a_clock_that_plays_all_hours_skips_nothing():
+    clock = VenueClock(
+        venue_ns=CLOSE_NS,
+        mono_ns=0,
+        speed=60.0,
+        session_closing_after=calendar.session_closing_after,
+        skips_closed_hours=False,
+    )
+    assert clock.venue_ns(3_600 * SECOND) == CLOSE_NS + 60 * 3_600 * SECOND
+    assert not clock.has_skipped(CLOSE_NS + SECOND)
+
+
+def test_it_knows_which_hours_nobody_watched():
+    clock = clock_at(CLOSE_NS, speed=1.0)
+    clock.venue_ns(AFTER_CLOSE_SECONDS * SECOND)
+    assert clock.has_skipped(new_york_ns(MONDAY, 18))
+    assert not clock.has_skipped(CLOSE_NS + SECOND)
+    assert not clock.has_skipped(TUESDAY_OPEN_NS)
+
+
 def test_venue_time_never_goes_back():
     clock = clock_at(CLOSE_NS - 60 * SECOND, speed=1_000.0)
     readings = [clock.venue_ns(mono_ns) for mono_ns in range(0, 300 * SECOND, SECOND // 3)]
