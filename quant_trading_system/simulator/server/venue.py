@@ -74,6 +74,7 @@ class Venue:
         self._practice = PracticeSymbol()
         self._request_ids = _request_ids()
         self._slice_ns = SLICE_NS_MIN
+        self._views_extended_hours = True
 
     def next_request_id(self) -> str:
         return next(self._request_ids)
@@ -94,6 +95,7 @@ class Venue:
         began_s = slice_began_s = time.monotonic()
         target_ns = self.clock.venue_ns(time.monotonic_ns())
         while self.exchange.now_ns < target_ns:
+            self._watch_hours()
             next_ns = min(self.exchange.now_ns + self._slice_ns, target_ns, self.plan.next_deed_ns)
             self.exchange.advance(Nanos(next_ns))
             for firing in self.plan.due_deeds():
@@ -138,6 +140,13 @@ class Venue:
         if has_news or self.account_before is None:
             self.account_before = self._account_now or now
         self._account_now = now
+
+    def _watch_hours(self) -> None:
+        """Hours that the clock skipped are not looked at: only orders that wait for them have them played."""
+        is_viewed = not self.clock.has_skipped(self.exchange.now_ns)
+        if is_viewed != self._views_extended_hours:
+            self._views_extended_hours = is_viewed
+            self.exchange.view_extended_hours(is_viewed)
 
     def _adapt_slice(self, wall_seconds: float) -> None:
         if wall_seconds < SLICE_WALL_SECONDS:
