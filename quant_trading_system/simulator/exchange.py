@@ -30,7 +30,7 @@ from quant_trading_system.simulator.halts import BREAKERS, KINDS
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.intake import Intake
 from quant_trading_system.simulator.journal import Journal, WatchlistRecord
-from quant_trading_system.simulator.ledger import Books, execution_row, non_trade_row
+from quant_trading_system.simulator.ledger import Books, Entry, execution_row, non_trade_row
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.matching import Fill
 from quant_trading_system.simulator.numbers import plain
@@ -429,6 +429,14 @@ class Exchange:
     def activities(self, query: ActivityQuery | None = None) -> list[Activity]:
         """Activities as `GET /v2/account/activities` pages them. Raises Refusal 422."""
         return self._books.activities.select(query or ActivityQuery())
+
+    @property
+    def entries_booked(self) -> int:
+        return self._books.entries_booked
+
+    def entries(self, first: int) -> Sequence[Entry]:
+        """What was entered in the books, in order, from a number on."""
+        return self._books.entries(first)
 
     def portfolio_history(self, query: HistoryQuery | None = None) -> History:
         """The account's equity over time. Raises Refusal 422."""

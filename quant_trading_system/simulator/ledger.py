@@ -8,7 +8,7 @@ check.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -83,6 +83,14 @@ class Books:
         """An execution that stands: neither taken back nor one that takes back."""
         found = next((e for e in reversed(self.executions) if e.execution_id == execution_id), None)
         return None if found is None or execution_id in self._instead or found.qty < ZERO else found
+
+    @property
+    def entries_booked(self) -> int:
+        return len(self._history)
+
+    def entries(self, first: int = 0) -> Sequence[Entry]:
+        """What was entered, in order, from a number on."""
+        return self._history[first:]
 
     # --- entries ------------------------------------------------------------------------------------------------------
 

@@ -68,6 +68,7 @@ STATUSES: Sequence[KnownStatus] = (
         "nothing is known of the symbol",
         "(T)",
     ),
+    KnownStatus(r"GET /v2beta1/events/activities", 422, "a span that makes no sense", "8: query rules (S-B)"),
     KnownStatus(r"GET /v2/corporate_actions/announcements/\{id\}", 404, "no such announcement", "1.5: 40410000 (R)"),
 )
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.unit.simulator_core.desk_script import order_request
 
 pytestmark = pytest.mark.asyncio
 
-TRADES = "/v2/events/trades"
+TRADES, ACTIVITIES = "/v2/events/trades", "/v2beta1/events/activities"
 
 
 class Lines:
@@ -144,8 +145,9 @@ async def test_history_outlives_the_exchange(tmp_path: Path):
         {"since_id": "17"},
     ],
 )
-async def test_a_query_that_makes_no_sense_is_refused(query):
-    async with served() as (_exchange, session), session.get(TRADES, params=query) as response:
+@pytest.mark.parametrize("path", [TRADES, ACTIVITIES])
+async def test_a_query_that_makes_no_sense_is_refused(query, path):
+    async with served() as (_exchange, session), session.get(path, params=query) as response:
         assert response.status == 422
         assert (await response.json())["code"] == 40010001
 
@@ -173,3 +175,51 @@ async def test_an_exchange_that_stops_ends_its_event_streams():
             await eventually(lambda: exchange.venue.event_streams.readers == 1)
         async with asyncio.timeout(5):
             assert (await response.content.read()).startswith(b": welcome")
+
+
+# --- activities
+
+
+def execution_ids(exchange: RunningExchange) -> list[str]:
+    rows: Any = exchange.exchange.ledger()["executions"]
+    return [row["execution_id"] for row in rows]
+
+
+async def test_activities_are_read_from_the_first_one_on_and_then_as_they_are_booked():
+    async with served() as (exchange, session):
+        await buy_and_wait(exchange, session)
+        async with reading(session, ACTIVITIES, since="2024-06-03") as lines:
+            fill = await lines.event()
+            exchange.exchange.transfer(Decimal(250))
+            await exchange.step(1)
+            deposit = await lines.event()
+            exchange.exchange.bust(execution_ids(exchange)[0])
+            await exchange.step(1)
+            bust = await lines.event()
+    assert fill.keys() & deposit.keys() & bust.keys() >= REQUIRED
+    assert (fill["activity_type"], fill["details"]["execution_type"], fill["qty"]) == ("TRD", "fill", "1")
+    assert fill["settle_date"] == "2024-06-04"
+    assert (deposit["activity_type"], deposit["net_amount"]) == ("CSD", "250")
+    assert (bust["details"]["execution_type"], bust["qty"], bust["previous_id"]) == ("trade_bust", "-1", fill["ref_id"])
+    ids = [event["event_id"] for event in (fill, deposit, bust)]
+    assert ids == sorted(ids)
+
+
+REQUIRED = {"at", "event_id", "activity_type", "executed_at", "status", "settle_date", "currency", "ref_id", "details"}
+
+
+async def test_a_bust_is_told_on_trade_updates_and_can_be_read_again():
+    async with served() as (exchange, session), trade_updates(session, exchange) as socket:
+        await buy_and_wait(exchange, session)
+        (execution_id,) = execution_ids(exchange)
+        exchange.exchange.bust(execution_id)
+        await exchange.step(1)
+        heard = [(await receive(socket))["data"]]
+        while heard[-1]["event"] != "trade_bust":
+            heard.append((await receive(socket))["data"])
+        bust = heard[-1]
+        assert (bust["qty"], bust["previous_execution_id"]) == ("-1", execution_id)
+        assert bust["execution_id"] != execution_id
+        assert bust["position_qty"] == "0"
+        async with reading(session, since_id=heard[-2]["event_id"]) as lines:
+            assert await lines.event() == bust

@@ -10,7 +10,7 @@ from quant_trading_system.simulator.server.assets import add_asset_routes
 from quant_trading_system.simulator.server.control import add_control_routes
 from quant_trading_system.simulator.server.data import add_data_routes
 from quant_trading_system.simulator.server.data_news import NEWS_PATH
-from quant_trading_system.simulator.server.event_streams import TRADES_PATH
+from quant_trading_system.simulator.server.event_streams import ACTIVITIES_PATH, TRADES_PATH
 from quant_trading_system.simulator.server.exclusions import add_exclusions
 from quant_trading_system.simulator.server.feeds import FEEDS
 from quant_trading_system.simulator.server.market_hours import add_hours_routes
@@ -36,6 +36,7 @@ def make_app(venue: Venue) -> web.Application:
     add_exclusions(app.router)
     app.router.add_get("/stream", venue.trade_stream.handle)
     app.router.add_get(TRADES_PATH, venue.event_streams.handler(venue.order_events))
+    app.router.add_get(ACTIVITIES_PATH, venue.event_streams.handler(venue.activity_events))
     for path in FEEDS:
         if path != NEWS_PATH:  # which answers both: the stream, and the articles over REST
             app.router.add_get(path, venue.data_stream.handle)

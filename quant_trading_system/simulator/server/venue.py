@@ -18,6 +18,7 @@ from quant_trading_system.simulator.clock import VenueClock
 from quant_trading_system.simulator.events import OrderEvent
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.server.action_events import ActionEvents
+from quant_trading_system.simulator.server.activity_events import ActivityEvents
 from quant_trading_system.simulator.server.data_stream import DataStream
 from quant_trading_system.simulator.server.event_log import EventLog
 from quant_trading_system.simulator.server.event_streams import EventStreams
@@ -70,6 +71,7 @@ class Venue:
         )
         self.order_events = EventLog(self._write_event, exchange.restored_events)
         self.action_events = ActionEvents(self.market, now_ns=lambda: exchange.now_ns)
+        self.activity_events = ActivityEvents(exchange)
         self.event_streams = EventStreams(settings.credentials, settings.profile, now_ns=lambda: exchange.now_ns)
         self._practice = PracticeSymbol()
         self._request_ids = _request_ids()
@@ -87,6 +89,7 @@ class Venue:
         self.trade_stream.tick()
         self.data_stream.tick()
         self.action_events.tick()
+        self.activity_events.tick()
         if self.exchange.cancels_stuck and not self.plan.has(Kind.PENDING_CANCEL_STUCK):
             self.exchange.cancels_stuck = False
 
