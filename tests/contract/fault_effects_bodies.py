@@ -184,3 +184,69 @@ async def an_order_that_was_taken_is_rejected_later(exchange, session):
     _, told = await call(session, "GET", f"/v2/orders/{order['id']}")
     assert told["status"] == "rejected"
     assert told["failed_at"] is not None
+
+
+@shows(Kind.TRADING_STATUS)
+async def a_symbol_is_halted_at_a_moment(exchange, session):
+    exchange.set_faults({"kind": "trading_status", "symbol": "AAPL", "at_time": "2024-06-03T09:35"})
+    await exchange.jump_to("2024-06-03T09:36")
+    status, error = await submit(session)
+    assert (status, error["code"]) == (403, 40310010)
+    exchange.set_faults({"kind": "trading_status", "symbol": "AAPL", "trading_status": "resume", "at": 1})
+    await call(session, "GET", "/v2/clock")
+    assert (await submit(session))[0] == 200
+
+
+@shows(Kind.ACCOUNT_FLAGS)
+async def the_account_is_blocked_until_the_plan_is_healed(exchange, session):
+    exchange.set_faults({"kind": "account_flags", "where": ACCOUNT, "at": 1})
+    assert (await submit(session))[0] == 200
+    assert (await call(session, "GET", "/v2/account"))[1]["trading_blocked"] is True
+    assert (await submit(session))[0] == 403
+    exchange.set_faults({"kind": "account_flags", "flags": {"status": "ACCOUNT_CLOSED", "trading_blocked": False}})
+    assert (await call(session, "GET", "/v2/account"))[1]["status"] == "ACCOUNT_CLOSED"
+    exchange.set_faults()
+    await exchange.step(1)
+    _, account = await call(session, "GET", "/v2/account")
+    assert (account["status"], account["trading_blocked"]) == ("ACTIVE", False)
+    assert (await submit(session))[0] == 200
+
+
+@shows(Kind.BUST)
+async def an_execution_is_taken_back(exchange, session):
+    _, before = await call(session, "GET", "/v2/account")
+    await hold(session, exchange, qty="1")
+    exchange.set_faults({"kind": "bust", "where": ACCOUNT, "at": 1})
+    _, after = await call(session, "GET", "/v2/account")
+    assert after["cash"] == before["cash"]
+    assert await call(session, "GET", "/v2/positions") == (200, [])
+
+
+@shows(Kind.CORRECT)
+async def an_execution_turns_out_to_be_of_another_price(exchange, session):
+    await hold(session, exchange, qty="1")
+    exchange.set_faults({"kind": "correct", "where": ACCOUNT, "at": 1, "price": "150"})
+    _, account = await call(session, "GET", "/v2/account")
+    assert account["cash"] == "99850"
+    assert (await call(session, "GET", "/v2/positions"))[1][0]["avg_entry_price"] == "150"
+
+
+@shows(Kind.TRANSFER)
+async def cash_comes_and_goes(exchange, session):
+    exchange.set_faults({"kind": "transfer", "amount_usd": "-500.25", "at_time": "2024-06-03T10:00"})
+    await exchange.jump_to("2024-06-03T10:01")
+    assert (await call(session, "GET", "/v2/account"))[1]["cash"] == "99499.75"
+    exchange.set_faults({"kind": "transfer", "amount_usd": "-900000", "at": 1})
+    await call(session, "GET", "/v2/account")
+    assert "error" in await told_fault(session)
+
+
+@shows(Kind.CORPORATE_ACTION)
+async def a_split_is_announced_and_takes_effect(exchange, session):
+    await hold(session, exchange, qty="3")
+    split = {"kind": "forward_split", "symbol": "AAPL", "ex_date": "2024-06-04", "old_rate": "1", "new_rate": "7"}
+    exchange.set_faults({"kind": "corporate_action", "at": 1, "action": split})
+    await call(session, "GET", "/v2/clock")
+    assert "error" not in await told_fault(session)
+    await exchange.jump_to("2024-06-04T09:31")
+    assert (await call(session, "GET", "/v2/positions"))[1][0]["qty"] == "21"

@@ -1,17 +1,17 @@
-"""The exchange's own interface, never on Alpaca's paths: its books, its faults, its clock, a stranger's order."""
+"""The exchange's own interface, never on Alpaca's paths: its books, its faults, its clock, and what others do."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+import msgspec
 from aiohttp import web
 
 from quant_trading_system.simulator.calendar import session_at
 from quant_trading_system.simulator.instants import NEW_YORK
 from quant_trading_system.simulator.orders import SimOrder
-from quant_trading_system.simulator.refusals import Refusal
-from quant_trading_system.simulator.requests import OrderRequest
+from quant_trading_system.simulator.server import wishes
 from quant_trading_system.simulator.server.bodies import read_object
 from quant_trading_system.simulator.server.errors import json_answer
 from quant_trading_system.simulator.server.faults import FaultPlanError, parse_plan
@@ -19,21 +19,30 @@ from quant_trading_system.simulator.server.news import read_news
 from quant_trading_system.simulator.server.order_wire import Json, order_json
 from quant_trading_system.simulator.server.stamps import eastern_text, parse_instant, stamp_text
 from quant_trading_system.simulator.server.venue import VENUE, Venue
+from quant_trading_system.simulator.server.wishes import wrong
 
 STEP_SECONDS_MAX = 31 * 86_400
 PLAY_OUT_WALL_SECONDS_MAX = 60.0  # a jump is played whole before it is answered, as far as this goes
+CONTROL_PATH = "/simulator/v1"
 
 _CLOCK_FIELDS = ("speed", "jump_to", "step_seconds")
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
 
 def add_control_routes(router: web.UrlDispatcher) -> None:
-    router.add_get("/simulator/v1/ledger", _ledger)
-    router.add_get("/simulator/v1/faults", _get_faults)
-    router.add_post("/simulator/v1/faults", _set_faults)
-    router.add_get("/simulator/v1/clock", _get_clock)
-    router.add_post("/simulator/v1/clock", _set_clock)
-    router.add_post("/simulator/v1/external-order", _external_order)
-    router.add_post("/simulator/v1/news", _tell_news)
+    for method, path, handler, _ in _ROUTES:
+        router.add_route(method, CONTROL_PATH + path, handler)
+
+
+async def _index(_request: web.Request) -> web.Response:
+    return json_answer(
+        {
+            "routes": [
+                {"method": method, "path": CONTROL_PATH + path, "does": does} for method, path, _, does in _ROUTES
+            ]
+        }
+    )
 
 
 async def _ledger(request: web.Request) -> web.Response:
@@ -58,7 +67,8 @@ async def _set_faults(request: web.Request) -> web.Response:
     try:
         rules, seed = parse_plan(await read_object(request))
     except FaultPlanError as error:
-        raise Refusal(422, 42210000, str(error)) from None
+        raise wishes.unprocessable(str(error)) from None
+    venue.catch_up()
     venue.plan.replace(rules, seed=seed)
     return json_answer(venue.plan.as_json())
 
@@ -90,9 +100,9 @@ async def _set_clock(request: web.Request) -> web.Response:
     wish = await read_object(request)
     for name in wish:
         if name not in _CLOCK_FIELDS:
-            raise _wrong(name, f"unknown field; known are {', '.join(_CLOCK_FIELDS)}")
+            raise wrong(name, f"unknown field; known are {', '.join(_CLOCK_FIELDS)}")
     if not wish:
-        raise _wrong("body", f"expected one of {', '.join(_CLOCK_FIELDS)}")
+        raise wrong("body", f"expected one of {', '.join(_CLOCK_FIELDS)}")
     _move_clock(venue, wish)
     await venue.play_out(wall_seconds_max=PLAY_OUT_WALL_SECONDS_MAX)
     return json_answer(clock_json(venue))
@@ -115,7 +125,7 @@ def _move_clock(venue: Venue, wish: Mapping[str, object]) -> None:
                 raise ValueError(f"expected at most {STEP_SECONDS_MAX} s, found {seconds:g}")
             venue.clock.step(seconds, time.monotonic_ns())
     except ValueError as error:
-        raise _wrong(field, str(error)) from None
+        raise wrong(field, str(error)) from None
 
 
 def _number(value: object) -> float:
@@ -127,21 +137,75 @@ def _number(value: object) -> float:
         raise ValueError(f"expected a number, found {value!r}") from None
 
 
-def _wrong(field: str, message: str) -> Refusal:
-    text = message if message.startswith(f"{field}:") else f"{field}: {message}"
-    return Refusal(422, 42210000, text)
-
-
 async def _external_order(request: web.Request) -> web.Response:
-    venue = request.app[VENUE]
-    venue.catch_up()
-    order = venue.exchange.external_order(OrderRequest.from_body(await read_object(request)))
-    return json_answer(order_json(order))
+    wish = await read_object(request)
+    return json_answer(order_json(wishes.order_outside(_now(request).exchange, wish)))
+
+
+async def _set_status(request: web.Request) -> web.Response:
+    wish = await read_object(request)
+    wishes.set_status(_now(request).exchange, wish)
+    return json_answer(wish)
+
+
+async def _bust(request: web.Request) -> web.Response:
+    wish = await read_object(request)
+    venue = _now(request)
+    wishes.bust(venue.exchange, wish)
+    return json_answer(ledger_json(venue))
+
+
+async def _transfer(request: web.Request) -> web.Response:
+    wish = await read_object(request)
+    venue = _now(request)
+    wishes.transfer(venue.exchange, wish)
+    return json_answer({"cash": ledger_json(venue)["cash"]})
+
+
+async def _announce(request: web.Request) -> web.Response:
+    wish = await read_object(request)
+    return json_answer(wishes.announce(_now(request).exchange, wish))
 
 
 async def _tell_news(request: web.Request) -> web.Response:
-    venue = request.app[VENUE]
-    venue.catch_up()
-    news = read_news(await read_object(request), now_ns=venue.exchange.now_ns)
+    wish = await read_object(request)
+    venue = _now(request)
+    news = read_news(wish, now_ns=venue.exchange.now_ns)
     venue.data_stream.publish_news(news)
     return json_answer({"id": news.id})
+
+
+async def _get_account(request: web.Request) -> web.Response:
+    return json_answer(msgspec.to_builtins(request.app[VENUE].exchange.account_flags))
+
+
+async def _set_account(request: web.Request) -> web.Response:
+    wish = await read_object(request)
+    venue = _now(request)
+    wishes.set_account(venue.exchange, wish)
+    return json_answer(msgspec.to_builtins(venue.exchange.account_flags))
+
+
+def _now(request: web.Request) -> Venue:
+    """The venue, played up to now: what is asked for happens at this moment."""
+    venue = request.app[VENUE]
+    venue.catch_up()
+    return venue
+
+
+_ROUTES: Sequence[tuple[str, str, Handler, str]] = (
+    ("GET", "", _index, "this list"),
+    ("GET", "/ledger", _ledger, "the exchange's own books: cash, positions, orders, executions, and their hash"),
+    ("GET", "/faults", _get_faults, "the fault plan in force, with every kind and field that a plan can have"),
+    ("POST", "/faults", _set_faults, 'replace the plan: {"faults": [{"kind": …}], "seed": N}; an empty list heals'),
+    ("GET", "/clock", _get_clock, "venue time, its speed, and whether the market is open"),
+    ("POST", "/clock", _set_clock, 'move venue time: {"speed": X}, {"jump_to": TIME}, {"step_seconds": N}'),
+    ("POST", "/external-order", _external_order, "somebody gives an order in the broker's app: a POST /v2/orders body"),
+    ("POST", "/status", _set_status, 'halt, pause or resume a symbol: {"symbol": "AAPL", "status": "halt"}'),
+    ("POST", "/bust", _bust, 'take an execution back: {"execution_id": ID}; with price or qty, correct it'),
+    ("POST", "/transfer", _transfer, 'cash comes or, below 0, goes: {"amount_usd": "500"}'),
+    ("POST", "/corporate-actions", _announce, "announce a dividend, split, spin-off or new name"),
+    ("POST", "/news", _tell_news, "tell an article on the news stream: an Alpaca news object"),
+    ("GET", "/account", _get_account, "the flags that the broker has set on the account"),
+    ("POST", "/account", _set_account, 'set flags: {"trading_blocked": true}, {"status": "ACCOUNT_CLOSED"}'),
+)

@@ -13,8 +13,8 @@ from quant_trading_system.simulator.clock import VenueClock
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.refusals import Refusal, not_found
-from quant_trading_system.simulator.requests import OrderRequest
-from quant_trading_system.simulator.server.fault_kinds import Kind
+from quant_trading_system.simulator.server import wishes
+from quant_trading_system.simulator.server.fault_kinds import DEED_KINDS, Kind
 from quant_trading_system.simulator.server.fault_rules import FaultRule
 from quant_trading_system.simulator.server.faults import Firing
 
@@ -33,8 +33,14 @@ class Deeds:
         self._deeds: Mapping[Kind, Deed] = {
             Kind.EXTERNAL_ORDER: self._order_outside,
             Kind.FILL_ORDER: self._fill,
+            Kind.BUST: self._take_back,
+            Kind.CORRECT: self._take_back,
+            Kind.TRADING_STATUS: self._set_status,
+            Kind.TRANSFER: self._transfer,
+            Kind.CORPORATE_ACTION: self._announce,
             Kind.CLOCK_STEP: self._step,
         }
+        assert self._deeds.keys() == DEED_KINDS, "each deed is done somewhere"
 
     def do(self, firing: Firing, *, path_order_id: str | None = None) -> None:
         """Do what a rule says. `path_order_id` is the order that the request is about, where there is one."""
@@ -47,7 +53,7 @@ class Deeds:
 
     def _order_outside(self, rule: FaultRule, _path_order_id: str | None) -> None:
         assert rule.order is not None, "expected an order: the plan was checked"
-        self._exchange.external_order(OrderRequest.from_body(rule.order))
+        wishes.order_outside(self._exchange, rule.order)
 
     def _fill(self, rule: FaultRule, path_order_id: str | None) -> None:
         order_id = self._meant_order(rule, path_order_id)
@@ -62,6 +68,29 @@ class Deeds:
         if not newest:
             raise not_found("no order is open")
         return newest[0].id
+
+    def _take_back(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        execution_id = rule.execution_id or self._last_execution()
+        numbers = {"price": rule.price, "qty": rule.qty} if rule.kind is Kind.CORRECT else {}
+        said = {name: value for name, value in numbers.items() if value is not None}
+        wishes.bust(self._exchange, {"execution_id": execution_id, **said})
+
+    def _last_execution(self) -> str:
+        executions = self._exchange.ledger()["executions"]
+        assert isinstance(executions, list), f"expected a list of executions, found {type(executions)}"
+        if not executions:
+            raise not_found("nothing was executed")
+        return str(executions[-1]["execution_id"])
+
+    def _set_status(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        wishes.set_status(self._exchange, {"symbol": rule.symbol, "status": rule.trading_status})
+
+    def _transfer(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        wishes.transfer(self._exchange, {"amount_usd": rule.amount_usd})
+
+    def _announce(self, rule: FaultRule, _path_order_id: str | None) -> None:
+        assert rule.action is not None, "expected an action: the plan was checked"
+        wishes.announce(self._exchange, rule.action)
 
     def _step(self, rule: FaultRule, _path_order_id: str | None) -> None:
         self._clock.step(rule.step_seconds, time.monotonic_ns())

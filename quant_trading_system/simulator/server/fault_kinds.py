@@ -118,6 +118,7 @@ class KindSpec:
     fields: tuple[str, ...] = ()  # beside those that every rule has
 
 
+_BODY_FIELDS = ("event", "field")
 _ERROR_FIELDS = ("body", "code", "message", "carried_out")
 _REFUSAL, _ANSWER, _JSON, _STATE = Layer.REFUSAL, Layer.ANSWER, Layer.JSON, Layer.STATE
 _DEED, _SOCKET = Layer.DEED, Layer.SOCKET
@@ -186,16 +187,25 @@ KINDS: Mapping[Kind, KindSpec] = {
     Kind.GIANT_BODY: KindSpec(_ANSWER, "a body of size_bytes", "G3", ("size_bytes",)),
     Kind.GZIP_BOMB: KindSpec(_ANSWER, "a small gzip body that unpacks to size_bytes", "G3", ("size_bytes",)),
     Kind.ENDLESS_BODY: KindSpec(_ANSWER, "a chunked body that does not end before size_bytes", "G3", ("size_bytes",)),
-    Kind.WRONG_ECHO: KindSpec(_JSON, "an order's field says something else than was asked for", "A13", ("field",)),
-    Kind.UNKNOWN_VALUE: KindSpec(_JSON, "a field has a value that no list knows", "12.10 A14 C12", ("field", "value")),
-    Kind.EXTRA_FIELD: KindSpec(_JSON, "every object has one more field", "12.10", ("field", "value")),
-    Kind.MISSING_FIELD: KindSpec(_JSON, "a field is gone", "12.10 A14", ("field",)),
-    Kind.NULL_FIELD: KindSpec(_JSON, "a field is null that never was", "12.10", ("field",)),
-    Kind.SET_FIELD: KindSpec(_JSON, "a field has the value of your choice", "A14 C4 C7 D8 D11", ("field", "value")),
-    Kind.CLOCK_SKEW: KindSpec(
-        _JSON, "the Date header, the stamps or both are skew_seconds off", "12.11 C8 D6", ("skew_seconds", "scope")
+    Kind.WRONG_ECHO: KindSpec(_JSON, "an order's field says something else than was asked for", "A13", _BODY_FIELDS),
+    Kind.UNKNOWN_VALUE: KindSpec(
+        _JSON, "a field has a value that no list knows", "12.10 A14 C12", (*_BODY_FIELDS, "value")
     ),
-    Kind.OFFSET_STAMPS: KindSpec(_JSON, "stamps in Z are written with New York's offset instead", "12.11 D6"),
+    Kind.EXTRA_FIELD: KindSpec(_JSON, "every object has one more field", "12.10", (*_BODY_FIELDS, "value")),
+    Kind.MISSING_FIELD: KindSpec(_JSON, "a field is gone", "12.10 A14", _BODY_FIELDS),
+    Kind.NULL_FIELD: KindSpec(_JSON, "a field is null that never was", "12.10", _BODY_FIELDS),
+    Kind.SET_FIELD: KindSpec(
+        _JSON, "a field has the value of your choice", "A14 C4 C7 D8 D11", (*_BODY_FIELDS, "value")
+    ),
+    Kind.CLOCK_SKEW: KindSpec(
+        _JSON,
+        "the Date header, the stamps or both are skew_seconds off",
+        "12.11 C8 D6",
+        ("event", "skew_seconds", "scope"),
+    ),
+    Kind.OFFSET_STAMPS: KindSpec(
+        _JSON, "stamps in Z are written with New York's offset instead", "12.11 D6", ("event",)
+    ),
     Kind.PENDING_CANCEL_STUCK: KindSpec(
         _STATE, "a cancel is answered 204 and the order stays pending_cancel", "12.6 B4 B6"
     ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
+from quant_trading_system.simulator.configurations import AccountFlags
 from quant_trading_system.simulator.instants import NEW_YORK
 from quant_trading_system.simulator.server.stamps import parse_instant
 
@@ -93,6 +94,12 @@ def read_object(value: object) -> Mapping[str, object]:
     if not isinstance(value, Mapping) or not value:
         raise ValueError(f"expected an object, found {value!r}")
     return MappingProxyType(dict(value))
+
+
+def read_flags(value: object) -> Mapping[str, object]:
+    flags = read_object(value)
+    AccountFlags().changed(flags)
+    return flags
 
 
 def read_value(value: object) -> object:

@@ -12,11 +12,14 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from fnmatch import fnmatchcase
 
+from quant_trading_system.simulator.halts import HALT
+from quant_trading_system.simulator.halts import KINDS as STATUSES
 from quant_trading_system.simulator.server.fault_kinds import KINDS, Kind
 from quant_trading_system.simulator.server.fault_readers import (
     Reader,
     number_reader,
     read_amount,
+    read_flags,
     read_object,
     read_text,
     read_time,
@@ -46,7 +49,6 @@ POINTS = ("before", "headers", "body", "after")
 SCOPES = ("date", "stamps", "all")
 HIDING_PLACES = ("by_id", "by_client_id", "list", "stream")
 QUOTE_FLAWS = ("stale", "crossed", "locked", "zero", "negative", "ten_times")
-TRADING_STATUSES = ("halt", "luld_pause", "resume")
 
 
 class FaultPlanError(Exception):
@@ -89,7 +91,7 @@ class FaultRule:
     order: Mapping[str, object] | None = None
     execution_id: str | None = None
     symbol: str | None = None
-    trading_status: str = TRADING_STATUSES[0]
+    trading_status: str = HALT
     amount_usd: str | None = None
     action: Mapping[str, object] | None = None
     step_seconds: float = 1.0
@@ -177,7 +179,7 @@ _FIELDS: Mapping[str, _Field] = {
     ),
     "scope": _Field("date (the header), stamps or all (default)", word_reader(*SCOPES)),
     "hides": _Field("list of by_id, by_client_id, list, stream; default all but stream", words_reader(HIDING_PLACES)),
-    "flags": _Field('account fields and their values; default {"trading_blocked": true}', read_object),
+    "flags": _Field('account fields and their values; default {"trading_blocked": true}', read_flags),
     "silent": _Field("true: no event tells of it; default false", read_yes),
     "client_order_id": _Field("which order", read_text),
     "qty": _Field("decimal", read_amount),
@@ -185,7 +187,7 @@ _FIELDS: Mapping[str, _Field] = {
     "order": _Field("the body of a POST /v2/orders", read_object),
     "execution_id": _Field("which execution; default the last one", read_text),
     "symbol": _Field("which symbol", read_text),
-    "trading_status": _Field("halt (default), luld_pause or resume", word_reader(*TRADING_STATUSES)),
+    "trading_status": _Field(f"one of {', '.join(STATUSES)}; default halt", word_reader(*STATUSES)),
     "amount_usd": _Field("dollars, negative for a withdrawal", read_amount),
     "action": _Field("the body of a POST /simulator/v1/corporate-actions", read_object),
     "step_seconds": _Field("venue seconds; default 1", number_reader(0.0, STEP_SECONDS_MAX)),

@@ -36,6 +36,7 @@ from quant_trading_system.simulator.server.settings import is_data_path
 from quant_trading_system.simulator.server.venue import Venue
 
 HANG_SECONDS_MAX = 3_600.0
+BLOCKED = {"trading_blocked": True}
 BUYING_POWER_FIELDS = (
     "buying_power",
     "regt_buying_power",
@@ -56,6 +57,8 @@ async def answer_with_faults(request: web.Request, venue: Venue, carry_out: Carr
         fired.setdefault(firing.rule.kind, firing)
         if firing.rule.kind in DEED_KINDS:
             venue.deeds.do(firing, path_order_id=_order_id(request))
+    if Kind.ACCOUNT_FLAGS in fired:
+        venue.states.begin_flags(fired[Kind.ACCOUNT_FLAGS].rule.flags or BLOCKED)
     refused = await _refused(request, venue, carry_out, fired)
     if refused is not None:
         return refused

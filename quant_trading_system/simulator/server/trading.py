@@ -13,7 +13,6 @@ from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.server.account_wire import position_json
 from quant_trading_system.simulator.server.bodies import read_object
 from quant_trading_system.simulator.server.errors import json_answer
-from quant_trading_system.simulator.server.faults import Kind
 from quant_trading_system.simulator.server.order_wire import Json, order_json
 from quant_trading_system.simulator.server.query import Query
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -78,7 +77,7 @@ def _asset_classes(request: web.Request) -> tuple[str, ...]:
 
 async def _cancel_all(request: web.Request) -> web.Response:
     venue = _ready(request)
-    _may_stick(venue, request)
+    venue.states.begin_stuck_cancels(f"{request.method} {request.path}")
     exchange = venue.exchange
     rows = [
         {
@@ -113,7 +112,7 @@ async def _replace(request: web.Request) -> web.Response:
 
 async def _cancel(request: web.Request) -> web.Response:
     venue = _ready(request)
-    _may_stick(venue, request)
+    venue.states.begin_stuck_cancels(f"{request.method} {request.path}")
     venue.exchange.cancel(request.match_info["order_id"])
     return web.Response(status=204)
 
@@ -170,9 +169,3 @@ def _ready(request: web.Request) -> Venue:
     venue = request.app[VENUE]
     venue.catch_up()
     return venue
-
-
-def _may_stick(venue: Venue, request: web.Request) -> None:
-    """Fault: from here on cancels stay pending, until the plan is healed."""
-    if not venue.plan.is_empty and venue.plan.fires(Kind.PENDING_CANCEL_STUCK, f"{request.method} {request.path}"):
-        venue.exchange.cancels_stuck = True

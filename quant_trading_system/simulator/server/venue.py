@@ -28,6 +28,7 @@ from quant_trading_system.simulator.server.faults import FaultPlan, Kind
 from quant_trading_system.simulator.server.hidden_orders import is_silenced
 from quant_trading_system.simulator.server.late_requests import LateRequests
 from quant_trading_system.simulator.server.market_wire import MarketWire
+from quant_trading_system.simulator.server.plan_states import PlanStates
 from quant_trading_system.simulator.server.practice import PracticeSymbol
 from quant_trading_system.simulator.server.profiles import manners_of
 from quant_trading_system.simulator.server.rate_limit import RateLimiter
@@ -51,6 +52,7 @@ class Venue:
         self.market = exchange.market
         self.plan = FaultPlan(time.monotonic, lambda: exchange.now_ns)
         self.deeds = Deeds(exchange, clock, self.catch_up)
+        self.states = PlanStates(exchange, self.plan)
         self.late = LateRequests()
         self.account_before: AccountState | None = None  # as it was before the last order event; a fault tells it
         self._account_now: AccountState | None = None
@@ -90,8 +92,7 @@ class Venue:
         self.data_stream.tick()
         self.action_events.tick()
         self.activity_events.tick()
-        if self.exchange.cancels_stuck and not self.plan.has(Kind.PENDING_CANCEL_STUCK):
-            self.exchange.cancels_stuck = False
+        self.states.end_over()
 
     def catch_up(self, *, wall_seconds_max: float = REQUEST_WALL_SECONDS_MAX) -> bool:
         """Play the market up to the clock, or until the wall budget is used up; True when it got there."""
