@@ -170,6 +170,14 @@ class Intake:
     ) -> None:
         """Ask what the account and its other orders allow; sets the price that the order is reserved at."""
         open_orders = self._index.open_of(order.symbol)
+        if self._rulebook.protects_pattern_day_traders and asset.asset_class == "us_equity":
+            trading_rules.check_day_trades(
+                order,
+                day_trades=self._books.day_trades,
+                last_equity=self._valuation.last_equity,
+                would_day_trade=self._books.would_day_trade(order.symbol, order.side),
+                check=self._permissions.configurations.pdt_check,
+            )
         trading_rules.check_wash_trade(order, open_orders)
         trading_rules.check_opening(order, open_orders)
         if asset.min_order_size is not None and order.qty is not None and order.qty < asset.min_order_size:

@@ -60,7 +60,8 @@ class Books:
         self._other_cash = ZERO
         self._filled_of_order: dict[str, Decimal] = defaultdict(Decimal)
         self._instead: dict[str, Execution | None] = {}  # executions taken back, and what is right
-        self._day_trades: deque[dict[str, None]] = deque([{}], maxlen=DAY_TRADE_DAYS)
+        self._day_trades: deque[int] = deque([0], maxlen=DAY_TRADE_DAYS)
+        self._opened_today: dict[str, None] = {}  # symbols that were opened since their last day trade
 
     def positions(self) -> list[Position]:
         """Open positions by symbol."""
@@ -76,8 +77,13 @@ class Books:
 
     @property
     def day_trades(self) -> int:
-        """Symbols that were opened and closed on one day, over the last five days."""
-        return sum(map(len, self._day_trades))
+        """How often shares were opened and closed on one day, over the last five days; by turns, as FINRA counts."""
+        return sum(self._day_trades)
+
+    def would_day_trade(self, symbol: str, side: str) -> bool:
+        """Whether an execution would close what was opened today."""
+        held = self._positions.get(symbol)
+        return held is not None and held.intraday_qty * (1 if side == "buy" else -1) < ZERO
 
     def execution(self, execution_id: str) -> Execution | None:
         """An execution that stands: neither taken back nor one that takes back."""
@@ -146,7 +152,8 @@ class Books:
         """Everything held now was held over night."""
         self._history.append(DayStart(starts_ns=starts_ns))
         self.adjustments_today = ZERO
-        self._day_trades.append({})
+        self._day_trades.append(0)
+        self._opened_today.clear()
         for symbol, position in self._positions.items():
             position.start_day()
             self.changed[symbol] = None
@@ -228,10 +235,11 @@ class Books:
         self._filled_of_order[execution.order_id] += execution.qty
 
     def _note_day_trade(self, execution: Execution) -> None:
-        held = self._positions.get(execution.symbol)
-        sign = 1 if execution.side == "buy" else -1
-        if held is not None and held.intraday_qty * sign < ZERO:
-            self._day_trades[-1][execution.symbol] = None
+        if not self.would_day_trade(execution.symbol, execution.side):
+            self._opened_today[execution.symbol] = None
+        elif execution.symbol in self._opened_today:
+            del self._opened_today[execution.symbol]
+            self._day_trades[-1] += 1
 
     def _replayed(self, symbol: str) -> Position:
         """A position as the history makes it, executions that were taken back left out."""

@@ -23,8 +23,28 @@ from quant_trading_system.simulator.refusals import (
 from quant_trading_system.simulator.requests import OrderRequest
 
 COST_BASIS_USD_MIN = Decimal(1)
+DAY_TRADES_MAX = 3  # in five days
+DAY_TRADER_EQUITY_USD = Decimal(25_000)
 COST_BASIS_USD_MIN_CRYPTO = Decimal(10)
 EXPOSURE_MAX = Decimal(6)  # long and short value together, in equities of the account (reference 2.12)
+
+
+def check_day_trades(
+    order: SimOrder, *, day_trades: int, last_equity: Decimal, would_day_trade: bool, check: str
+) -> None:
+    """Refuse what would, or at an entry could, be the fourth day trade of a small account (reference 2.12, until 2026).
+
+    Args:
+        check: the holder's `pdt_check`: whether entries, exits or both are judged.
+
+    Raises:
+        Refusal: Alpaca's 403.
+    """
+    if day_trades < DAY_TRADES_MAX or last_equity >= DAY_TRADER_EQUITY_USD:
+        return
+    is_judged = would_day_trade and check in ("exit", "both") if order.is_closing else check in ("entry", "both")
+    if is_judged:
+        raise Refusal(403, 40310100, "trade denied due to pattern day trading protection")
 
 
 def check_halt(order_type: str, symbol: str, *, is_halted: bool) -> None:

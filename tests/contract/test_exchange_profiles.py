@@ -127,3 +127,34 @@ async def test_the_stream_of_2021_knows_no_pending_new_and_no_event_ids():
     assert set(events[0]) == {"event", "order"}
     assert {"event", "timestamp", "order", "price", "qty", "position_qty", "execution_id"} == set(events[1])
     assert list(events[1]["order"]) == ORDER_KEYS_2021
+
+
+async def round_trip(exchange, session, **sale):
+    assert (await submit(session))[0] == 200
+    await exchange.step(60)
+    answer = await submit(session, side="sell", **sale)
+    await exchange.step(60)
+    return answer
+
+
+DENIED = {"code": 40310100, "message": "trade denied due to pattern day trading protection"}
+
+
+@pytest.mark.parametrize(("profile", "cash", "is_denied"), [
+    (Profile.BEFORE_2026_07, "24000", True), (Profile.LEGACY_2021, "24000", True),
+    (Profile.BEFORE_2026_07, "26000", False), (Profile.CURRENT, "24000", False),
+])  # fmt: skip
+async def test_a_small_account_makes_three_day_trades_in_five_days(profile, cash, is_denied):
+    async with served(server=of(profile), cash=cash) as (exchange, session):
+        for _ in range(3):
+            assert (await round_trip(exchange, session))[0] == 200
+        if profile.has_day_trade_fields:
+            assert (await call(session, "GET", "/v2/account"))[1]["daytrade_count"] == 3
+        answer = await submit(session)
+        assert (answer == (403, DENIED)) is is_denied
+        await call(session, "PATCH", "/v2/account/configurations", {"pdt_check": "exit"})
+        answer = await round_trip(exchange, session)
+        assert (answer == (403, DENIED)) is is_denied
+        await exchange.jump_to("2024-06-04T09:31")
+        if is_denied:
+            assert (await call(session, "DELETE", "/v2/positions"))[1][0]["status"] == 200  # held over night

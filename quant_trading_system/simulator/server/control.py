@@ -11,6 +11,7 @@ from aiohttp import web
 from quant_trading_system.simulator.calendar import session_at
 from quant_trading_system.simulator.instants import NEW_YORK
 from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.refusals import unprocessable
 from quant_trading_system.simulator.server import wishes
 from quant_trading_system.simulator.server.bodies import read_object
 from quant_trading_system.simulator.server.errors import json_answer
@@ -37,11 +38,7 @@ def add_control_routes(router: web.UrlDispatcher) -> None:
 
 async def _index(_request: web.Request) -> web.Response:
     return json_answer(
-        {
-            "routes": [
-                {"method": method, "path": CONTROL_PATH + path, "does": does} for method, path, _, does in _ROUTES
-            ]
-        }
+        {"routes": [{"method": method, "path": CONTROL_PATH + path, "does": does} for method, path, _, does in _ROUTES]}
     )
 
 
@@ -67,7 +64,7 @@ async def _set_faults(request: web.Request) -> web.Response:
     try:
         rules, seed = parse_plan(await read_object(request))
     except FaultPlanError as error:
-        raise wishes.unprocessable(str(error)) from None
+        raise unprocessable(str(error)) from None
     venue.catch_up()
     venue.plan.replace(rules, seed=seed)
     return json_answer(venue.plan.as_json())

@@ -7,7 +7,7 @@ its answer: lost, old, spoilt, slow.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -71,13 +71,7 @@ async def answer_with_faults(request: web.Request, venue: Venue, carry_out: Carr
     if Kind.LATENCY in fired:
         await asyncio.sleep(fired[Kind.LATENCY].rule.latency_ms / 1_000)
     answer = _spoilt(request, venue, fired, answer)
-    rules = [firing.rule for firing in each if firing.rule.kind in JSON_KINDS]
-    if rules:
-        answer = copied(answer, spoil(body_of(answer), rules))
-    for rule in rules:
-        if rule.kind is Kind.CLOCK_SKEW and rule.scope != "stamps":
-            skew_date(answer, rule.skew_seconds)
-    return await _sent(request, fired, answer)
+    return await _sent(request, fired, _reworded(answer, [firing.rule for firing in each]))
 
 
 def _order_id(request: web.Request) -> str | None:
@@ -163,6 +157,17 @@ def _spoilt(request: web.Request, venue: Venue, fired: Fired, answer: web.Respon
         answer = patched(answer, {name: before[name] for name in BUYING_POWER_FIELDS if name in before})
     if Kind.TRUNCATED_BODY in fired:
         answer = copied(answer, body_of(answer)[: len(body_of(answer)) // 2])
+    return answer
+
+
+def _reworded(answer: web.Response, rules: Sequence[FaultRule]) -> web.Response:
+    """The answer after the faults of what it says."""
+    rules = [rule for rule in rules if rule.kind in JSON_KINDS]
+    if rules:
+        answer = copied(answer, spoil(body_of(answer), rules))
+    for rule in rules:
+        if rule.kind is Kind.CLOCK_SKEW and rule.scope != "stamps":
+            skew_date(answer, rule.skew_seconds)
     return answer
 
 

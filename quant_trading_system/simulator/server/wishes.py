@@ -96,7 +96,9 @@ def _check_action(action: CorporateAction) -> None:
     for name in _NEEDED_BY_KIND[action.kind]:
         value = getattr(action, name)
         if value is None or (isinstance(value, Decimal) and value <= 0):
-            raise wrong(name, f"{action.kind} needs one above 0" if name != "new_symbol" else f"{action.kind} needs one")
+            raise wrong(
+                name, f"{action.kind} needs one above 0" if name != "new_symbol" else f"{action.kind} needs one"
+            )
     if action.process_date < action.ex_date:
         raise wrong("process_date", f"expected {action.ex_date} or later, found {action.process_date}")
 

@@ -169,7 +169,9 @@ def test_a_rule_is_read_from_one_line(flag, item):
     parse_plan({"faults": [parse_flag(flag)]})
 
 
-@pytest.mark.parametrize("flag", ["", "@x", "error_500:at", "Error", "error_500@GET:at=0", "gremlins", "latency:body=html"])
+@pytest.mark.parametrize(
+    "flag", ["", "@x", "error_500:at", "Error", "error_500@GET:at=0", "gremlins", "latency:body=html"]
+)
 def test_a_line_that_is_no_rule_is_refused(flag):
     with pytest.raises(FaultPlanError):
         parse_flag(flag)
