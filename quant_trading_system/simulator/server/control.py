@@ -202,7 +202,12 @@ _ROUTES: Sequence[tuple[str, str, Handler, str]] = (
     ("POST", "/bust", _bust, 'take an execution back: {"execution_id": ID}; with price or qty, correct it'),
     ("POST", "/transfer", _transfer, 'cash comes or, below 0, goes: {"amount_usd": "500"}'),
     ("POST", "/corporate-actions", _announce, "announce a dividend, split, spin-off or new name"),
-    ("POST", "/news", _tell_news, "tell an article on the news stream: an Alpaca news object"),
+    (
+        "POST",
+        "/news",
+        _tell_news,
+        "tell an article on the news stream: headline, summary, author, url, content, source, symbols",
+    ),
     ("GET", "/account", _get_account, "the flags that the broker has set on the account"),
     ("POST", "/account", _set_account, 'set flags: {"trading_blocked": true}, {"status": "ACCOUNT_CLOSED"}'),
 )
