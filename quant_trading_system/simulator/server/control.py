@@ -206,7 +206,7 @@ _ROUTES: Sequence[tuple[str, str, Handler, str]] = (
         "POST",
         "/news",
         _tell_news,
-        "tell an article on the news stream: headline, summary, author, url, content, source, symbols",
+        "tell an article on the news stream: headline, summary, content, symbols, …",
     ),
     ("GET", "/account", _get_account, "the flags that the broker has set on the account"),
     ("POST", "/account", _set_account, 'set flags: {"trading_blocked": true}, {"status": "ACCOUNT_CLOSED"}'),
