@@ -7,12 +7,14 @@ part of the story and is counted; anything else that it raises, an AssertionErro
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import calendar
+from quant_trading_system.simulator.corporate_actions import ActionKind, CorporateAction
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.instants import NANOS_PER_MS, new_york_ns
 from quant_trading_system.simulator.journal import Journal
@@ -23,12 +25,12 @@ from quant_trading_system.simulator.requests import OrderChange, OrderRequest
 from quant_trading_system.simulator.settings import ExchangeSettings
 
 START_NS = new_york_ns(date(2024, 6, 3), 9, 30)
-EQUITIES = ("AAPL", "JPM", "NVDA", "SPY", "XOM")
+EQUITIES = ("AAPL", "AMZN", "JNJ", "JPM", "META", "MSFT", "NVDA", "QQQ", "SPY", "TSLA", "XOM")
 PAIRS = ("BTC/USD", "ETH/USD")
 REFUSED_WITH = frozenset({400, 403, 404, 422})
 CHECK_EVERY = 20_000  # operations between two checks of the whole history
 REMEMBERED = 200  # orders that a client may still meddle with
-NIGHT_SHARE = 1e-4  # of the operations, after which the clock goes to the next open
+NIGHT_SHARE = 3e-4  # of the operations, after which the clock goes to the next open
 
 Json = dict[str, object]
 
@@ -46,14 +48,15 @@ OPERATIONS = {  # weight of each
     "crypto": 6,
     "nonsense": 2,
     "cancel": 18,
-    "replace": 10,
+    "replace": 12,
     "close": 4,
-    "cancel_all": 0.05,
+    "cancel_all": 0.3,
     "close_all": 0.05,
     "halt": 0.1,
     "bust": 0.1,
     "correct": 0.1,
     "transfer": 0.1,
+    "announce": 0.02,
     "read": 4,
 }
 
@@ -94,11 +97,14 @@ class Exerciser:
         self._random = random.Random(seed)
         self.clients = [Client(number, seed) for number in range(clients)]
         self.counts: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
         self.exchange = Exchange(
-            settings=ExchangeSettings(start_ns=Nanos(START_NS), seed=seed, cash=Decimal(10_000_000)),
+            settings=ExchangeSettings(start_ns=Nanos(START_NS), seed=seed, cash=Decimal(100_000_000)),
             market=GeneratedMarket(seed=seed, start_ns=Nanos(START_NS), symbols=(*EQUITIES, *PAIRS), activity=0.1),
             journal=journal,
         )
+        self._executions: deque[tuple[str, Decimal]] = deque(maxlen=REMEMBERED)
+        self._announced = 0
         self._names = list(OPERATIONS)
         self._weights = list(OPERATIONS.values())
 
@@ -110,8 +116,8 @@ class Exerciser:
             self._operate(client, name)
             self._pass_time()
             if done % CHECK_EVERY == 0:
-                self.exchange.ledger()  # asserts every conservation law over the whole history
-        self.exchange.ledger()
+                self.exchange.check()  # every conservation law over the whole history, every running total
+        self.exchange.check()
 
     @property
     def digest(self) -> str:
@@ -124,6 +130,7 @@ class Exerciser:
             if refusal.http_status not in REFUSED_WITH:
                 raise
             self.counts[f"{name} refused"] += 1
+            self.refusals[refusal.message] += 1
         else:
             self.counts[name] += 1
 
@@ -145,7 +152,10 @@ class Exerciser:
         while self.exchange.now_ns < until_ns:
             self.exchange.advance(Nanos(until_ns))
             self.exchange.take_market_events()
-        self.counts.update(event.event for event in self.exchange.take_order_events())
+        for event in self.exchange.take_order_events():
+            self.counts[event.event] += 1
+            if event.price is not None and event.execution_id is not None:
+                self._executions.append((event.execution_id, event.price))
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -248,21 +258,19 @@ class Exerciser:
 
     def _nonsense(self, client: Client) -> None:
         """What no client should send: refused, and nothing else happens."""
-        fields: Json = client.random.choice(
-            (
-                {"qty": "-1"},
-                {"qty": "0"},
-                {"qty": "1e30"},
-                {"symbol": "FACEBOOK"},
-                {"type": "limit"},
-                {"time_in_force": "forever"},
-                {"side": "hold"},
-                {"notional": "10"},
-                {"client_order_id": "x" * 129},
-                {"order_class": "bracket"},
-            )
+        wrong: tuple[Json, ...] = (
+            {"qty": "-1"},
+            {"qty": "0"},
+            {"qty": "1e30"},
+            {"symbol": "FACEBOOK"},
+            {"type": "limit"},
+            {"time_in_force": "forever"},
+            {"side": "hold"},
+            {"notional": "10"},
+            {"client_order_id": "x" * 129},
+            {"order_class": "bracket"},
         )
-        self._submit(client, **fields)
+        self._submit(client, **client.random.choice(wrong))
 
     # --- what is done to orders, positions and the account ------------------------------------------------------------
 
@@ -296,6 +304,47 @@ class Exerciser:
 
     def _close_all(self, client: Client) -> None:
         self.exchange.close_all(cancel_orders=client.random.random() < 0.8)
+
+    # --- what happens beside the clients ------------------------------------------------------------------------------
+
+    def _halt(self, client: Client) -> None:
+        symbol = client.random.choice(EQUITIES)
+        resumes = self.exchange.is_halted(symbol)
+        self.exchange.set_status(
+            symbol, "resume" if resumes else client.random.choices(("halt", "luld_pause"), (1, 20))[0]
+        )
+
+    def _some_execution(self, client: Client) -> tuple[str, Decimal]:
+        return client.random.choice(self._executions) if self._executions else ("nobody's", Decimal(1))
+
+    def _bust(self, client: Client) -> None:
+        self.exchange.bust(self._some_execution(client)[0])
+
+    def _correct(self, client: Client) -> None:
+        execution_id, price = self._some_execution(client)
+        if client.random.random() < 0.5:
+            self.exchange.correct(execution_id, price=price + Decimal("0.01"))
+        else:
+            self.exchange.correct(execution_id, qty=Decimal(client.random.randrange(1, 50)))
+
+    def _transfer(self, client: Client) -> None:
+        self.exchange.transfer(Decimal(client.random.randrange(-50_000, 60_000)))
+
+    def _announce(self, client: Client) -> None:
+        """A split or a dividend that takes effect at the next open."""
+        session = calendar.session_opening_after(self.exchange.now_ns)
+        assert session is not None, "the calendar ends"
+        self._announced += 1
+        days = {"ex_date": session.day, "record_date": session.day, "process_date": session.day}
+        about: dict[str, Any] = {"id": f"announced-{self._announced}", "symbol": client.random.choice(EQUITIES), **days}
+        old, new = client.random.choice(((20, 21), (21, 20)))  # the market does not know of it: no fortune is made
+        if client.random.random() < 0.5:
+            kind: ActionKind = "forward_split" if new > old else "reverse_split"
+            self.exchange.announce(CorporateAction(kind=kind, old_rate=Decimal(old), new_rate=Decimal(new), **about))
+        else:
+            self.exchange.announce(
+                CorporateAction(kind="cash_dividend", cash=Decimal("0.37"), payable_date=session.day, **about)
+            )
 
     def _read(self, client: Client) -> None:
         exchange = self.exchange
