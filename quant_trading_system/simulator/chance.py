@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from hashlib import blake2b
-from uuid import UUID
 
 _MANTISSA_BITS = 53
 
@@ -20,7 +19,7 @@ class Chance:
 
     def uuid(self, purpose: str, number: int) -> str:
         """A version 4 UUID in lower case."""
-        return str(UUID(bytes=self._digest(f"{purpose}:{number}"), version=4))
+        return uuid4_text(self._digest(f"{purpose}:{number}"))
 
     def uniform(self, purpose: str, number: int, attempt: int = 0) -> float:
         """A draw from [0, 1)."""
@@ -42,4 +41,11 @@ class Chance:
 
 def asset_id(symbol: str) -> str:
     """The id of an asset: the same in every world."""
-    return str(UUID(bytes=blake2b(symbol.encode(), digest_size=16, person=b"asset").digest(), version=4))
+    return uuid4_text(blake2b(symbol.encode(), digest_size=16, person=b"asset").digest())
+
+
+def uuid4_text(octets: bytes) -> str:
+    """Sixteen octets as a version 4 UUID (RFC 9562), at a quarter of what `uuid.UUID` takes: every order needs five."""
+    text = octets.hex()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
