@@ -35,6 +35,7 @@ class ExchangeOptions:
     listen: tuple[str, int]
     data: Path | None
     speed: float
+    all_hours: bool
     start_ns: int | None
     seed: int | None
     cash: Decimal | None
@@ -160,6 +161,7 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
 @click.option("--listen", type=_HostPort(), default=LISTEN_DEFAULT, show_default=True, help="Where it listens.")
 @click.option("--data", type=_Folder(), help="Play recorded days from this data directory.")
 @click.option("--speed", type=_Speed(), default=60.0, show_default=True, help="Venue seconds in a real one.")
+@click.option("--all-hours", is_flag=True, help="Play nights and weekends too, instead of skipping to the next open.")
 @click.option("--start", "start_ns", type=_Time(), help="Venue time of a new world; New York without an offset.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Chance of a new world.  [default: 0]")
 @click.option("--cash", type=_Cash(), help="Cash of a new account.  [default: 100000]")
@@ -247,6 +249,7 @@ def _service_settings(options: ExchangeOptions) -> ServiceSettings:
         host=options.listen[0],
         port=options.listen[1],
         speed=options.speed,
+        skips_closed_hours=not options.all_hours,
         state_dir=options.state_dir,
         wish=WorldWish(
             data=str(options.data.resolve()) if options.data else None,

@@ -29,6 +29,45 @@ async def test_no_kind_of_fault_lacks_a_proof_that_it_acts():
     assert list(KINDS) == list(Kind)
 
 
+# --- several at once: what happened to others
+
+
+async def test_both_legs_of_a_bracket_fill():  # fault row B7
+    legs = {"take_profit": {"limit_price": "999"}, "stop_loss": {"stop_price": "1"}}
+    async with served() as (exchange, session):
+        _, parent = await submit(session, qty="10", order_class="bracket", **legs)
+        await exchange.step(60)
+        _, nested = await call(session, "GET", f"/v2/orders/{parent['id']}?nested=true")
+        where = {"kind": "fill_order", "where": "GET /v2/clock", "at": 1}
+        stop_first = [{**where, "client_order_id": leg["client_order_id"]} for leg in reversed(nested["legs"])]
+        exchange.set_faults(*stop_first)
+        await call(session, "GET", "/v2/clock")
+        _, nested = await call(session, "GET", f"/v2/orders/{parent['id']}?nested=true")
+        assert [leg["status"] for leg in nested["legs"]] == ["filled", "filled"]
+        assert (await call(session, "GET", "/v2/positions"))[1][0]["qty"] == "-10"
+
+
+async def test_a_replacement_is_answered_with_an_error_and_made_all_the_same():  # fault row B5
+    async with served() as (exchange, session):
+        _, order = await submit(session, type="limit", limit_price="1")
+        await exchange.step(1)
+        exchange.set_faults({"kind": "error_500", "where": "PATCH *", "at": 1, "carried_out": True})
+        assert (await call(session, "PATCH", f"/v2/orders/{order['id']}", {"limit_price": "2"}))[0] == 500
+        await exchange.step(1)
+        _, old = await call(session, "GET", f"/v2/orders/{order['id']}")
+        _, new = await call(session, "GET", f"/v2/orders/{old['replaced_by']}")
+        assert (old["status"], new["limit_price"]) == ("replaced", "2")
+
+
+async def test_the_original_fills_before_it_is_replaced():
+    async with served() as (exchange, session):
+        _, order = await submit(session, type="limit", limit_price="1")
+        await exchange.step(1)
+        exchange.set_faults({"kind": "fill_order", "where": "PATCH *", "at": 1})
+        assert (await call(session, "PATCH", f"/v2/orders/{order['id']}", {"limit_price": "2"}))[0] == 422
+        assert (await call(session, "GET", f"/v2/orders/{order['id']}"))[1]["status"] == "filled"
+
+
 async def test_the_same_plan_and_seed_fire_at_the_same_requests_whatever_the_other_rules_do():
     rules = [{"kind": "error_500", "where": "POST /v2/orders", "probability": 0.4}]
     others = [*rules, {"kind": "latency", "where": "GET *", "probability": 0.5, "latency_ms": 1}]

@@ -108,6 +108,40 @@ def test_a_fault_plan_from_a_file_is_in_force_from_the_start(tmp_path):
         assert call(f"{url}/v2/account")["status"] == "ACTIVE"
 
 
+def test_faults_from_the_command_line_stand_behind_those_of_the_file(tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"faults": [{"kind": "latency", "where": "GET /never", "latency_ms": 5}], "seed": 1}))
+    flags = ("--faults", str(plan), "--fault", "error_503@GET /v2/account:at=1", "--fault-seed", "9")
+    flags += ("--fault", "clock_skew:skew_seconds=7,scope=date", "--rate-limit-headers", "off", "--all-hours")
+    with started(tmp_path / "state", *GENERATED, *flags) as (_, url):
+        told = call(f"{url}/simulator/v1/faults")
+        assert [rule["kind"] for rule in told["faults"]] == ["latency", "error_503", "clock_skew"]
+        assert told["seed"] == 9
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            call(f"{url}/v2/account")
+        assert caught.value.code == 503
+        with urllib.request.urlopen(urllib.request.Request(f"{url}/v2/account", headers=KEYS), timeout=10) as answer:
+            assert answer.headers["X-RateLimit-Limit"] is None
+
+
+def test_a_deed_of_the_plan_is_not_done_again_after_a_restart(tmp_path):
+    order = json.dumps({"symbol": "SPY", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day"})
+    flags = ("--fault", f"external_order:at_time=2024-06-03T09:32,order={order}")
+    with started(tmp_path, *GENERATED, *flags) as (process, url):
+        call(f"{url}/simulator/v1/clock", "POST", {"step_seconds": 120})
+        assert len(call(f"{url}/simulator/v1/ledger")["executions"]) >= 1
+        process.kill()
+        process.wait(timeout=STOP_SECONDS_MAX)
+    with started(tmp_path, "--speed", "0.001", *flags) as (_, url):
+        call(f"{url}/simulator/v1/clock", "POST", {"step_seconds": 120})
+        assert len(call(f"{url}/simulator/v1/ledger")["orders"]) == 1
+
+
+def test_an_older_profile_and_a_paper_hosts_frames_are_flags(tmp_path):
+    with started(tmp_path, *GENERATED, "--profile", "before-2026-07", "--trade-frames", "text") as (_, url):
+        assert "daytrade_count" in call(f"{url}/v2/account")
+
+
 def test_another_shape_on_an_old_state_directory_is_refused_by_the_name_of_its_option(tmp_path):
     with started(tmp_path, *GENERATED):
         pass
@@ -134,6 +168,12 @@ def test_another_shape_on_an_old_state_directory_is_refused_by_the_name_of_its_o
         (("--profile", "modern"), 2, "--profile"),
         (("--rate-limit", "-1"), 2, "--rate-limit"),
         (("--key-id", "a b"), 2, "--key-id"),
+        (("--fault", "gremlins"), 2, "--fault"),
+        (("--fault", "latency:latency_ms=0"), 2, "latency_ms"),
+        (("--fault-seed", "x"), 2, "--fault-seed"),
+        (("--rate-limit-headers", "maybe"), 2, "--rate-limit-headers"),
+        (("--trade-frames", "paper"), 2, "--trade-frames"),
+        (("--client-ids", "never"), 2, "--client-ids"),
         (("--start", "1990-01-01"), 4, "--start"),
         (("--data", "/nowhere"), 4, "/nowhere: no such data directory"),
         (("--faults", "/nowhere"), 4, "/nowhere"),

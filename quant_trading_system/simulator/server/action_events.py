@@ -17,7 +17,7 @@ from quant_trading_system.simulator.instants import NANOS_PER_MS, new_york_ns
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.action_wire import Json, action_json
-from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, actions_between
+from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, Register, actions_between
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.event_span import Span, read_span
 from quant_trading_system.simulator.server.event_wire import ulid, ulid_number
@@ -88,8 +88,9 @@ Listener = Callable[[ActionEvent], None]
 class ActionEvents:
     """All actions as they become known."""
 
-    def __init__(self, market: MarketSource, *, now_ns: Callable[[], int]) -> None:
+    def __init__(self, market: MarketSource, register: Register, *, now_ns: Callable[[], int]) -> None:
         self._market = market
+        self._register = register
         self._now_ns = now_ns
         self._listeners: dict[Listener, None] = {}
         self._told: dict[str, None] = {}  # ids of what was known at the last look
@@ -97,7 +98,7 @@ class ActionEvents:
 
     def history(self) -> Sequence[ActionEvent]:
         """What is known, in the order in which it became known."""
-        known = actions_between(self._market, None, FIRST_DAY, LAST_DAY)
+        known = actions_between(self._register, None, FIRST_DAY, LAST_DAY)
         return sorted(map(self._event, known), key=lambda event: event.number)
 
     def listen(self, listener: Listener) -> None:

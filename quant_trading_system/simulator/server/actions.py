@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Protocol
 
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.market.source import MarketSource
@@ -12,13 +13,21 @@ FIRST_DAY = date(1970, 1, 1)
 LAST_DAY = date(2100, 12, 31)
 
 
+class Register(Protocol):
+    """Whoever knows corporate actions: a market its own, the exchange also those that were announced to it."""
+
+    def corporate_actions(
+        self, symbols: Sequence[str] | None, first_day: date, last_day: date
+    ) -> Sequence[CorporateAction]: ...
+
+
 def actions_between(
-    market: MarketSource, symbols: Sequence[str] | None, first_day: date, last_day: date
+    register: Register, symbols: Sequence[str] | None, first_day: date, last_day: date
 ) -> Sequence[CorporateAction]:
     """Actions whose ex-date or process date lies in an inclusive range, as far as they are declared."""
-    return market.corporate_actions(symbols, first_day, last_day)
+    return register.corporate_actions(symbols, first_day, last_day)
 
 
 def actions_until(market: MarketSource, today: date) -> Sequence[CorporateAction]:
-    """Actions of all symbols that have taken effect by a date."""
+    """The market's own actions that have taken effect by a date: the announced ones move no prices."""
     return [action for action in actions_between(market, None, FIRST_DAY, today) if action.ex_date <= today]

@@ -99,7 +99,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
     if ids:
         if any(query.text(name) for name in _OTHER_FILTERS):
             raise invalid_data("ids is mutually exclusive with all other filters")
-        return [action for action in actions_between(venue.market, None, FIRST_DAY, LAST_DAY) if action.id in ids]
+        return [action for action in actions_between(venue.exchange, None, FIRST_DAY, LAST_DAY) if action.id in ids]
     types = query.names("types")
     for name in types:
         if name not in TYPES:
@@ -121,7 +121,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
 
 def _of_symbols(venue: Venue, symbols: list[str] | None, first: date, last: date) -> Sequence[CorporateAction]:
     """Those that concern one of the symbols, under its old name or its new one."""
-    found = actions_between(venue.market, None, first, last)
+    found = actions_between(venue.exchange, None, first, last)
     if symbols is None:
         return found
     return [action for action in found if action.symbol in symbols or action.new_symbol in symbols]

@@ -93,7 +93,7 @@ def _last_days(venue: Venue, symbol: str) -> Sequence[SimBar]:
 def _move(venue: Venue, before: SimBar, now: SimBar) -> _Move:
     """The change from one day's close to the other's price, of shares of the same kind."""
     first, last = new_york_date(before.ts_ns), new_york_date(now.ts_ns)
-    splits = actions_between(venue.market, [now.symbol], first + timedelta(days=1), last)
+    splits = actions_between(venue.exchange, [now.symbol], first + timedelta(days=1), last)
     happened = [action for action in splits if action.ex_date <= last]
     factors = AdjustmentFactors(happened, kinds=SPLITS, close_before=lambda _day: None)
     close = before.close * factors.at(first).price

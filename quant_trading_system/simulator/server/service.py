@@ -54,6 +54,7 @@ class ServiceSettings:
     state_dir: Path | None
     wish: WorldWish
     server: ServerSettings
+    skips_closed_hours: bool = True
     faults: tuple[FaultRule, ...] = ()
     faults_seed: int = 0
 
@@ -141,6 +142,7 @@ def _make_venue(settings: ServiceSettings, shape: WorldShape, market: MarketSour
         mono_ns=time.monotonic_ns(),
         speed=settings.speed,
         session_closing_after=market.session_closing_after,
+        skips_closed_hours=settings.skips_closed_hours,
     )
     venue = Venue(exchange, clock, settings.server)
     venue.plan.replace(settings.faults, seed=settings.faults_seed)

@@ -86,6 +86,7 @@ async def running_exchange(
     seed: int = 1,
     cash: str = "100000",
     speed: float = STANDING,
+    all_hours: bool = False,
     server: ServerSettings | None = None,
     state_dir: Path | None = None,
     port: int = 0,
@@ -96,6 +97,7 @@ async def running_exchange(
         data: play these recorded days; without them a market is generated.
         start: venue time at the beginning, New York without an offset.
         speed: venue seconds per second; by default the clock stands and `step` moves it.
+        all_hours: play nights and weekends too, where the clock runs by itself.
         server: who may ask and how often; by default the usual keys and no limit of requests.
         state_dir: books that outlive the block.
     """
@@ -103,6 +105,7 @@ async def running_exchange(
         host="127.0.0.1",
         port=port,
         speed=speed,
+        skips_closed_hours=not all_hours,
         state_dir=state_dir,
         wish=_wish(data, symbols, start, seed, cash),
         server=server or ServerSettings(requests_per_minute=0),

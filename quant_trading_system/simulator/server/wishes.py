@@ -86,7 +86,8 @@ def announce(exchange: Exchange, wish: Wish) -> CorporateAction:
         action = msgspec.convert(completed, CorporateAction, strict=False)
     except msgspec.ValidationError as error:
         rule, _, place = str(error).partition(" - at `$.")
-        raise wrong(place.rstrip("`") or "kind", rule) from None
+        field = place.rstrip("`") or "kind"
+        raise wrong(field if field in wish else "ex_date", rule) from None  # the process date follows from it
     _check_action(action)
     exchange.announce(action)
     return action
