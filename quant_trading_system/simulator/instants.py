@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
 NEW_YORK = ZoneInfo("America/New_York")
 NANOS_PER_MS = 1_000_000
+_NANOS_PER_MINUTE = 60 * NANOS_PER_SECOND
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,5 +43,11 @@ def rfc3339(stamp_ns: int) -> str:
 
 def activity_prefix(stamp_ns: int) -> str:
     """The first part of an activity's id: New York time to the millisecond (reference 6.1)."""
-    local = new_york(stamp_ns)
-    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1_000:03d}"
+    minute, rest_ns = divmod(stamp_ns, _NANOS_PER_MINUTE)
+    return f"{_local_minute(minute)}{rest_ns // NANOS_PER_MS:05d}"
+
+
+@lru_cache(maxsize=1)
+def _local_minute(minute: int) -> str:
+    """A minute since 1970 on New York's clocks, which differ from UTC's by whole minutes; one serves many fills."""
+    return f"{new_york(minute * _NANOS_PER_MINUTE):%Y%m%d%H%M}"

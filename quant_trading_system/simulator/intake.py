@@ -69,7 +69,7 @@ class Intake:
         """
         request = self._adapted(request)
         rules.check_form(request)
-        self._permissions.check_order(is_fractional=_is_fractional(request))
+        self._permissions.check_order(is_fractional=rules.is_fractional(request))
         asset = self._find_asset(request.symbol or "")
         if asset is None:
             raise unprocessable(f'asset "{request.symbol}" not found')
@@ -216,10 +216,6 @@ class Intake:
         trading_rules.check_closing(order, position_qty=position_qty, holders=holders, held=held_qty)
         if order.notional is not None:
             order.qty_cap = abs(position_qty) - held_qty
-
-
-def _is_fractional(request: OrderRequest) -> bool:
-    return request.notional is not None or not is_whole(request.qty or ZERO)
 
 
 def _base_price(request: OrderRequest, market_price: Decimal | None) -> Decimal | None:

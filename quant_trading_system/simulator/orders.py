@@ -20,6 +20,7 @@ MATCHING_STATUSES = frozenset({"new", "partially_filled", "pending_cancel", "pen
 """A request to cancel or replace has not yet reached the book: the order can still fill (reference 2.6)."""
 
 COMPLEX_CLASSES = frozenset({"bracket", "oco", "oto"})
+CLOSING_INTENTS = frozenset({"buy_to_close", "sell_to_close"})
 TAKE_PROFIT = "take_profit"
 STOP_LOSS = "stop_loss"
 
@@ -100,7 +101,7 @@ class SimOrder(msgspec.Struct, kw_only=True):
     @property
     def is_closing(self) -> bool:
         """Whether it was sent to make a position smaller."""
-        return self.position_intent.endswith("_to_close")
+        return self.position_intent in CLOSING_INTENTS
 
     @property
     def is_watched(self) -> bool:

@@ -118,8 +118,11 @@ def _text(body: Mapping[str, object], name: str) -> str | None:
 
 
 def _number(body: Mapping[str, object], name: str) -> Decimal | None:
+    value = body.get(name)
+    if value is None:
+        return None
     try:
-        return parse_number(body.get(name))
+        return parse_number(value)
     except ValueError:
         raise malformed() from None
 
