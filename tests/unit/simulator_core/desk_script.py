@@ -12,7 +12,8 @@ import msgspec
 
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator import calendar
-from quant_trading_system.simulator.events import OrderEvent, SimQuote, SimTrade
+from quant_trading_system.simulator.activities import FillActivity
+from quant_trading_system.simulator.events import Execution, OrderEvent, SimQuote, SimTrade
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.orders import SimOrder
@@ -120,6 +121,10 @@ class Floor:
         """The events so far, of one order or of all."""
         self.events.extend(self.exchange.take_order_events())
         return [event.event for event in self.events if order is None or event.order.id == order.id]
+
+    def fills(self) -> list[Execution]:
+        """The fills among the account's activities, newest first."""
+        return [told.execution for told in self.exchange.activities() if isinstance(told, FillActivity)]
 
     def cash(self) -> Decimal:
         return self.exchange.account().cash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quant_trading_system.simulator.activities import ActivityQuery
+from quant_trading_system.simulator.activities import ActivityQuery, FillActivity
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.refusals import Refusal
@@ -70,10 +70,10 @@ def test_activities_are_paged_by_the_id_of_the_last_one():
     floor.wait()
     seen, token = [], None
     while page := floor.exchange.activities(ActivityQuery(page_size=2, page_token=token, direction="asc")):
-        seen += [activity.execution.sequence for activity in page]
+        seen += [activity.execution.sequence for activity in page if isinstance(activity, FillActivity)]
         token = page[-1].id
     assert seen == [1, 2, 3, 4]
-    assert [a.execution.sequence for a in floor.exchange.activities()] == [4, 3, 2, 1]
+    assert [fill.sequence for fill in floor.fills()] == [4, 3, 2, 1]
 
 
 def test_activities_are_filtered_by_type_day_time_and_order():

@@ -30,7 +30,7 @@ def test_w1_a_market_buy_is_pending_new_filled_and_leaves_one_activity():
     assert floor.exchange.order(order.id).filled_at_ns == fill.timestamp_ns
     account = floor.exchange.account()
     assert account.cash == D("98999.90")
-    (activity,) = [activity.execution for activity in floor.exchange.activities()]
+    (activity,) = floor.fills()
     assert (activity.order_status, activity.cum_qty, activity.leaves_qty) == ("filled", D(10), D(0))
     assert activity.activity_id.startswith("20261123093000")
 
@@ -46,7 +46,7 @@ def test_w2_a_partial_fill_is_followed_by_the_rest():
     assert part.qty + rest.qty == 10
     assert (part.order.status, part.order.filled_qty) == ("partially_filled", part.qty)
     assert (rest.order.status, rest.order.filled_qty) == ("filled", D(10))
-    newest, oldest = [activity.execution for activity in floor.exchange.activities()]
+    newest, oldest = floor.fills()
     assert (oldest.order_status, oldest.cum_qty, oldest.leaves_qty) == ("partially_filled", part.qty, rest.qty)
     assert (newest.order_status, newest.cum_qty, newest.leaves_qty) == ("filled", D(10), D(0))
 
