@@ -28,6 +28,7 @@ _CHOICES = {
     "dtbp_check": _CHECKS,
     "pdt_check": _CHECKS,
 }
+_REMOVED = ("dtbp_check", "pdt_check")  # on 2026-07-06; alpaca-py goes on to send them, as null
 OPTIONS_LEVEL_MAX = 3
 STATUSES = (
     "INACTIVE",
@@ -62,12 +63,16 @@ class Configurations(msgspec.Struct, frozen=True, kw_only=True):
     pdt_check: str = "entry"
 
     def changed(self, body: Mapping[str, object]) -> Configurations:
-        """The same with a body's fields; unknown ones are ignored, as Alpaca does.
+        """The same with a body's fields; unknown ones are ignored, and so are checks of old that say nothing.
 
         Raises:
             Refusal: 422, a field has a value that it cannot have.
         """
-        known = {name: value for name, value in body.items() if name in self.__struct_fields__}
+        known = {
+            name: value
+            for name, value in body.items()
+            if name in self.__struct_fields__ and not (value is None and name in _REMOVED)
+        }
         for name, value in known.items():
             if name in _FLAG_NAMES and not isinstance(value, bool):
                 raise invalid(f"{name} must be a boolean")

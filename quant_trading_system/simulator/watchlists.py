@@ -45,8 +45,8 @@ class Watchlists:
         self._made = 0  # counts those ever made: their ids are functions of it
 
     def all(self) -> list[Watchlist]:
-        """The newest first."""
-        return list(reversed(self._lists.values()))
+        """The oldest first (recorded 2020-06-11)."""
+        return list(self._lists.values())
 
     def assets(self, watchlist: Watchlist) -> list[SimAsset]:
         return [self._asset(asset_id) for asset_id in watchlist.asset_ids]
@@ -85,17 +85,17 @@ class Watchlists:
         )
 
     def update(self, old: Watchlist, body: Mapping[str, object], now_ns: Nanos) -> Watchlist:
-        """Give a list another name, other symbols, or both."""
+        """Give a list another name and other symbols; without symbols it is empty afterwards (recorded 2020-06-11)."""
         name, symbols = _name_in(body), _symbols_in(body)
         if name is None and symbols is None:
             raise invalid("name or symbols is required")
         if name is not None and name != old.name:
             self._check_name(name)
-        asset_ids = old.asset_ids if symbols is None else self._asset_ids(symbols)
+        asset_ids = self._asset_ids(symbols or ())
         return self._put(msgspec.structs.replace(old, name=name or old.name, asset_ids=asset_ids, updated_at_ns=now_ns))
 
-    def add(self, old: Watchlist, body: Mapping[str, object], now_ns: Nanos) -> Watchlist:
-        """Put an asset at the end of a list."""
+    def add(self, old: Watchlist, body: Mapping[str, object]) -> Watchlist:
+        """Put an asset at the end of a list, which does not count as an update (recorded 2020-06-11)."""
         symbol = body.get("symbol")
         if symbol is None or symbol == "":
             raise invalid("symbol is required")
@@ -106,15 +106,13 @@ class Watchlists:
             raise invalid(f"duplicate symbol: {symbol}")
         if len(old.asset_ids) >= SYMBOLS_MAX:
             raise invalid(f"no more than {SYMBOLS_MAX} symbols are allowed")
-        return self._put(msgspec.structs.replace(old, asset_ids=(*old.asset_ids, asset_id), updated_at_ns=now_ns))
+        return self._put(msgspec.structs.replace(old, asset_ids=(*old.asset_ids, asset_id)))
 
-    def remove(self, old: Watchlist, symbol: str, now_ns: Nanos) -> Watchlist:
-        """Take an asset off a list. Raises Refusal 404: it is not on it."""
+    def remove(self, old: Watchlist, symbol: str) -> Watchlist:
+        """Take an asset off a list, if it is on it (recorded 2021-01-19); no update either."""
         asset_id = self._asset(symbol).id
-        if asset_id not in old.asset_ids:
-            raise not_found(f"symbol not found in watchlist: {symbol}")
         left = tuple(other for other in old.asset_ids if other != asset_id)
-        return self._put(msgspec.structs.replace(old, asset_ids=left, updated_at_ns=now_ns))
+        return self._put(msgspec.structs.replace(old, asset_ids=left))
 
     def delete(self, old: Watchlist) -> None:
         del self._lists[old.id]

@@ -73,7 +73,7 @@ async def _history(request: web.Request) -> web.Response:
     venue = request.app[VENUE]
     query = Query(request.query, invalid)
     reporting = query.text("intraday_reporting") or (
-        "extended_hours" if query.flag("extended_hours") else "market_hours"
+        "extended_hours" if query.text("extended_hours").lower() == "true" else "market_hours"
     )
     flows = _cashflow_types(query)
     wish = HistoryQuery(

@@ -29,7 +29,7 @@ def add_asset_routes(router: web.UrlDispatcher) -> None:
         router.add_put(path, _update)
         router.add_post(path, _add)
         router.add_delete(path, _delete)
-    router.add_delete(f"{_BY_ID}/{{symbol}}", _remove)
+        router.add_delete(f"{path}/{{symbol}}", _remove)
 
 
 async def _assets(request: web.Request) -> web.Response:
@@ -80,15 +80,13 @@ async def _update(request: web.Request) -> web.Response:
 async def _add(request: web.Request) -> web.Response:
     venue = request.app[VENUE]
     body = await read_object(request)
-    return json_answer(_with_assets(venue, venue.exchange.watchlists.add(_found(request), body, venue.exchange.now_ns)))
+    return json_answer(_with_assets(venue, venue.exchange.watchlists.add(_found(request), body)))
 
 
 async def _remove(request: web.Request) -> web.Response:
     venue = request.app[VENUE]
     symbol: str = request.match_info["symbol"]
-    return json_answer(
-        _with_assets(venue, venue.exchange.watchlists.remove(_found(request), symbol, venue.exchange.now_ns))
-    )
+    return json_answer(_with_assets(venue, venue.exchange.watchlists.remove(_found(request), symbol)))
 
 
 async def _delete(request: web.Request) -> web.Response:
