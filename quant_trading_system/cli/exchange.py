@@ -42,6 +42,7 @@ class ExchangeOptions:
     faults: Path | None
     fault: tuple[str, ...]
     fault_seed: int | None
+    tuning: tuple[tuple[str, str], ...]
     profile: str
     rate_limit: int
     rate_limit_headers: str
@@ -119,6 +120,18 @@ class _Fault(click.ParamType[str]):
         return str(value)
 
 
+class _Parameter(click.ParamType[tuple[str, str]]):
+    name = "NAME=VALUE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        from quant_trading_system.simulator.server.tuning import TuningError, parse_wish
+
+        try:
+            return parse_wish(str(value))
+        except TuningError as error:
+            self.fail(str(error), param, ctx)
+
+
 class _Key(click.ParamType[str]):
     name = "KEY"
 
@@ -173,6 +186,13 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
     help="One fault more, like 'error_500@GET /v2/account:at=2,body=html'; GET /simulator/v1/faults lists the kinds.",
 )
 @click.option("--fault-seed", type=click.IntRange(0), help="Chance of the faults.  [default: the plan's, else 0]")
+@click.option(
+    "--set",
+    "tuning",
+    type=_Parameter(),
+    multiple=True,
+    help="One parameter of account, fills or latency, like fills.impact_temporary=0; docs/exchange.md lists them.",
+)
 @click.option("--profile", type=click.Choice(PROFILES), default="current", show_default=True, help="Whose manners.")
 @click.option(
     "--rate-limit",
@@ -268,6 +288,7 @@ def _service_settings(options: ExchangeOptions) -> ServiceSettings:
         ),
         faults=tuple(rules),
         faults_seed=seed,
+        tuning=dict(options.tuning),
     )
 
 

@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from quant_trading_system.simulator.server.faults import FaultRule
 from quant_trading_system.simulator.server.listener import Listener, listening
 from quant_trading_system.simulator.server.settings import ServerSettings
 from quant_trading_system.simulator.server.stamps import eastern_text
+from quant_trading_system.simulator.server.tuning import tuned
 from quant_trading_system.simulator.server.venue import Venue
 from quant_trading_system.simulator.server.world import (
     WorldShape,
@@ -57,6 +58,7 @@ class ServiceSettings:
     skips_closed_hours: bool = True
     faults: tuple[FaultRule, ...] = ()
     faults_seed: int = 0
+    tuning: Mapping[str, str] = field(default_factory=dict)
 
 
 class ExchangeInfo(msgspec.Struct, frozen=True):
@@ -77,6 +79,7 @@ async def serve(settings: ServiceSettings, *, say: Say) -> None:
         PortTaken: the address cannot be listened on.
         DataFileError: the recorded data cannot be played.
         JournalError: the books are damaged.
+        TuningError: a parameter that there is not, or a value that it cannot have.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -135,7 +138,9 @@ def _shape_of(state_dir: Path, wish: WorldWish, held: WorldShape | None) -> Worl
 
 def _make_venue(settings: ServiceSettings, shape: WorldShape, market: MarketSource, journal: Journal | None) -> Venue:
     exchange = Exchange(
-        settings=make_exchange_settings(shape, settings.server.rulebook), market=market, journal=journal
+        settings=tuned(make_exchange_settings(shape, settings.server.rulebook), settings.tuning),
+        market=market,
+        journal=journal,
     )
     clock = VenueClock(
         venue_ns=exchange.now_ns,

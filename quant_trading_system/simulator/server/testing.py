@@ -8,7 +8,7 @@ async with running_exchange(symbols=("AAPL",)) as exchange:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,7 @@ async def running_exchange(
     speed: float = STANDING,
     all_hours: bool = False,
     server: ServerSettings | None = None,
+    tuning: Mapping[str, str] | None = None,
     state_dir: Path | None = None,
     port: int = 0,
 ) -> AsyncIterator[RunningExchange]:
@@ -99,6 +100,7 @@ async def running_exchange(
         speed: venue seconds per second; by default the clock stands and `step` moves it.
         all_hours: play nights and weekends too, where the clock runs by itself.
         server: who may ask and how often; by default the usual keys and no limit of requests.
+        tuning: parameters of account, fills and latency, as `--set` has them.
         state_dir: books that outlive the block.
     """
     settings = ServiceSettings(
@@ -109,6 +111,7 @@ async def running_exchange(
         state_dir=state_dir,
         wish=_wish(data, symbols, start, seed, cash),
         server=server or ServerSettings(requests_per_minute=0),
+        tuning=tuning or {},
     )
     async with opened_venue(settings) as venue, listening(venue, host=settings.host, port=port) as listener:
         yield RunningExchange(listener, venue)
