@@ -382,3 +382,52 @@ async def test_quotes_are_spoilt_on_demand(how, is_so):
         first, second, *_ = await receive(socket)
         assert is_so(first)
         assert not is_so(second)
+
+
+# --- clients that do not read
+
+
+async def test_a_client_whose_line_is_full_is_cut_when_it_does_not_even_read_its_farewell(monkeypatch):
+    monkeypatch.setattr("quant_trading_system.simulator.server.outbox.FAREWELL_SECONDS_MAX", 0.3)
+    async with served() as (exchange, _session):
+        reader, writer = await asyncio.open_connection("127.0.0.1", exchange.listener.port, limit=1_024)
+        writer.write(
+            b"GET /v2/iex HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+            b"APCA-API-KEY-ID: PKSIM\r\nAPCA-API-SECRET-KEY: sim\r\n\r\n"
+        )
+        text = b'{"action":"subscribe","trades":["AAPL"]}'
+        writer.write(bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text)
+        async with asyncio.timeout(5):
+            await reader.readuntil(b"cancelErrors")
+        trades = [SimTrade("AAPL", 100.0, 10.0, number, "V", number) for number in range(20_000)]
+        async with asyncio.timeout(20):
+            while exchange.venue.data_stream.connections:
+                exchange.venue.data_stream.publish(trades)
+                await asyncio.sleep(0.02)
+        writer.close()
+        assert exchange.venue.data_stream.connections == 0
+
+
+# --- the race of events with the answer of the request that caused them
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_event_first"),
+    [
+        ({"kind": "latency", "where": "POST /v2/orders", "latency_ms": 300}, True),
+        ({"kind": "delay_frame", "where": TRADES, "latency_ms": 300}, False),
+    ],
+)
+async def test_an_event_comes_before_or_behind_the_answer_to_the_order(rule, is_event_first):
+    async with listening(rule) as (_exchange, session, socket):
+        loop = asyncio.get_running_loop()
+
+        async def at(what: Any) -> float:
+            await what
+            return loop.time()
+
+        answered, told = await asyncio.gather(
+            at(submit(session, type="limit", limit_price="1")), at(socket.receive(timeout=5))
+        )
+    assert (told < answered) is is_event_first

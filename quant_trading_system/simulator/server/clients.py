@@ -22,7 +22,7 @@ class Connection(ABC):
     def __init__(self, request: web.Request, socket: web.WebSocketResponse, limits: Limits) -> None:
         self.request = request
         self.socket = socket
-        self.outbox = Outbox(socket, limits)
+        self.outbox = Outbox(socket, limits, transport=request.transport)
         self.opened_s = time.monotonic()
         self.is_authorized = False
         self.is_ignored = False  # a fault: nothing it says is answered any more
@@ -86,7 +86,7 @@ class Clients(Generic[AnyConnection]):
     def cut_all(self) -> None:
         """End every connection without a word."""
         for client in self:
-            client.outbox.cut(client.request)
+            client.outbox.cut()
 
 
 class Reaper:

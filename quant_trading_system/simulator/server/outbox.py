@@ -28,8 +28,11 @@ class Outbox:
     `put` never blocks, so the exchange is never held up by a client; `run` is the task that writes.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, limits: Limits) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, limits: Limits, *, transport: asyncio.Transport | None = None
+    ) -> None:
         self._socket = socket
+        self._transport = transport
         self._limits = limits
         self._waiting: deque[str | bytes] = deque()
         self._waiting_bytes = 0
@@ -68,14 +71,15 @@ class Outbox:
         self._is_closing = True
         self._close_code = code
         self._something.set()
+        # The writer may stand in front of a client that reads nothing: it does not get there by itself.
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS_MAX, self._abort)
 
-    def cut(self, request: web.Request) -> None:
+    def cut(self) -> None:
         """End the connection without a word, as a broken line does."""
         self._is_closing = True
         self._waiting.clear()
         self._something.set()
-        if request.transport is not None:
-            request.transport.abort()
+        self._abort()
 
     async def run(self) -> None:
         """Write until the box is closed or the line breaks. A broken line ends quietly: the reader sees it too."""
@@ -91,12 +95,15 @@ class Outbox:
                         await self._write_waiting()
                 else:
                     await self._write_waiting()
-            async with asyncio.timeout(FAREWELL_SECONDS_MAX):
-                await self._write_waiting()
-                await self._socket.close(code=self._close_code)
-        except (ConnectionError, TimeoutError, RuntimeError):
+            await self._write_waiting()
+            await self._socket.close(code=self._close_code)
+        except (ConnectionError, RuntimeError):
             # RuntimeError: aiohttp's word for writing to a socket that the client has begun to close.
             self._is_closing = True
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     async def _write_waiting(self) -> None:
         while self._waiting:

@@ -156,7 +156,7 @@ class LineFaults(Generic[AnyConnection]):
             if not client.is_starved and self._is_struck(Kind.STARVE_STREAM, age_s):
                 client.is_starved = self._has_starved = True
             if self._is_struck(Kind.DISCONNECT_STREAM, age_s):
-                client.outbox.cut(client.request)
+                client.outbox.cut()
             elif closing := self._is_struck(Kind.CLOSE_STREAM, age_s):
                 client.outbox.close_after(code=closing.code or CLOSE_CODE_DEFAULT)
 

@@ -39,7 +39,7 @@ class TradeClient(Connection):
 
     def send_frame(self, frame: str | bytes) -> None:
         if not self.outbox.put(frame):
-            self.outbox.cut(self.request)
+            self.outbox.cut()
 
     def fail(self, code: int = 500) -> None:
         """The one error that is documented for this stream, whatever was wrong; then the end."""
