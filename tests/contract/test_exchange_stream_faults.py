@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket as sockets
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -217,12 +218,22 @@ async def test_a_burst_brings_several_frames_in_one_segment():
             await reader.readuntil(b'"listening","data":{"streams":["trade_updates"]}}')
         exchange.set_faults({"kind": "burst", "where": TRADES, "latency_ms": 200})
         await fill_one(exchange, session)
-        line: sockets.socket = writer.get_extra_info("socket")
-        assert line.family in (sockets.AF_INET, sockets.AF_INET6)
+        before = data_segments(writer)
         async with asyncio.timeout(5):
             first = await reader.read(65_536)
+        segments = data_segments(writer) - before
         writer.close()
     assert first.count(b'{"stream":"trade_updates"') == 3
+    assert segments == 1
+
+
+def data_segments(writer: asyncio.StreamWriter) -> int:
+    """TCP segments with data that have come so far, as Linux counts them."""
+    if not hasattr(sockets, "TCP_INFO"):
+        pytest.skip("this system does not count segments")
+    line: sockets.socket = writer.get_extra_info("socket")
+    info = line.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, 160)
+    return int.from_bytes(info[152:156], sys.byteorder)  # tcpi_data_segs_in
 
 
 async def test_a_starved_connection_hears_nothing_and_a_new_one_does():
