@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from quant_trading_system.simulator.events import SimBar, SimTrade
+from quant_trading_system.simulator.server.outbox import Limits
 from quant_trading_system.simulator.server.settings import ServerSettings, TradeFrames
 from quant_trading_system.simulator.server.testing import RunningExchange
 from tests.contract.exchange_support import eventually, is_closed, market_data, receive, served, submit, trade_updates
@@ -400,7 +401,8 @@ async def test_quotes_are_spoilt_on_demand(how, is_so):
 
 async def test_a_client_whose_line_is_full_is_cut_when_it_does_not_even_read_its_farewell(monkeypatch):
     monkeypatch.setattr("quant_trading_system.simulator.server.outbox.FAREWELL_SECONDS_MAX", 0.3)
-    async with served() as (exchange, _session):
+    server = ServerSettings(requests_per_minute=0, stream_limits=Limits(frames_max=8, bytes_max=1_000_000))
+    async with served(server=server) as (exchange, _session):
         reader, writer = await asyncio.open_connection("127.0.0.1", exchange.listener.port, limit=1_024)
         writer.write(
             b"GET /v2/iex HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -411,11 +413,11 @@ async def test_a_client_whose_line_is_full_is_cut_when_it_does_not_even_read_its
         writer.write(bytes([0x81, 0x80 | len(text)]) + b"\0\0\0\0" + text)
         async with asyncio.timeout(5):
             await reader.readuntil(b"cancelErrors")
-        trades = [SimTrade("AAPL", 100.0, 10.0, number, "V", number) for number in range(20_000)]
-        async with asyncio.timeout(20):
+        trades = [SimTrade("AAPL", 100.0, 10.0, number, "V", number) for number in range(1_000)]
+        async with asyncio.timeout(30):
             while exchange.venue.data_stream.connections:
                 exchange.venue.data_stream.publish(trades)
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0)
         writer.close()
         assert exchange.venue.data_stream.connections == 0
 
