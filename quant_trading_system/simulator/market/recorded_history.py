@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import TypeVar
+from functools import partial
 
 from quant_trading_system.datafiles import BarRow, DataDirectory, read_bars, read_quotes, read_trades
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
+from quant_trading_system.simulator.market.decoded_days import DecodedDays
 from quant_trading_system.simulator.market.minute_bars import bars_of_trades, daily_bar
 
 DEFAULT_EXCHANGE = "V"  # where a file does not say who reported a trade
 DAYS_CACHED_MAX = 64  # symbol-days of minute bars, 400 bars each: about 3 MB
-_Told = TypeVar("_Told", SimTrade, SimQuote)
 
 
 class RecordedHistory:
@@ -26,6 +26,8 @@ class RecordedHistory:
         self._directory = directory
         self._daily: dict[str, tuple[list[date], list[SimBar]]] = {}
         self._minutes: OrderedDict[tuple[str, date], list[SimBar]] = OrderedDict()
+        self._trades = DecodedDays(SimTrade, partial(read_day_trades, directory))
+        self._quotes = DecodedDays(SimQuote, partial(read_day_quotes, directory))
 
     def daily_bars(self, symbol: str, *, before: date) -> list[SimBar]:
         """Daily bars of sessions before a date: of the file, and of recorded days behind its end."""
@@ -54,11 +56,11 @@ class RecordedHistory:
 
     def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimTrade]:
         days = _days_between(self._directory.dates("trades", symbol), start_ns, end_ns)
-        return _within(days, lambda day: read_day_trades(self._directory, symbol, day), start_ns, end_ns)
+        return (trade for day in days for trade in self._trades.day(symbol, day).between(start_ns, end_ns))
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimQuote]:
         days = _days_between(self._directory.dates("quotes", symbol), start_ns, end_ns)
-        return _within(days, lambda day: read_day_quotes(self._directory, symbol, day), start_ns, end_ns)
+        return (quote for day in days for quote in self._quotes.day(symbol, day).between(start_ns, end_ns))
 
     def _recorded_days(self, symbol: str) -> list[date]:
         return sorted({*self._directory.dates("trades", symbol), *self._directory.dates("minute_bars", symbol)})
@@ -97,18 +99,8 @@ class RecordedHistory:
 def _days_between(days: Iterable[date], start_ns: int, end_ns: int) -> list[date]:
     if end_ns < start_ns:
         return []
-    return [day for day in days if new_york_date(start_ns) <= day <= new_york_date(end_ns)]
-
-
-def _within(
-    days: Iterable[date], read: Callable[[date], Iterator[_Told]], start_ns: int, end_ns: int
-) -> Iterator[_Told]:
-    for day in days:
-        for event in read(day):
-            if event.ts_ns > end_ns:
-                return
-            if event.ts_ns >= start_ns:
-                yield event
+    first, last = new_york_date(start_ns), new_york_date(end_ns)
+    return [day for day in days if first <= day <= last]
 
 
 def _told(symbol: str, row: BarRow) -> SimBar:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from quant_trading_system.simulator.events import SimBar
 from quant_trading_system.simulator.market.source import DAY, BarSpan
-from quant_trading_system.simulator.server.ranges import BARS_PIECE_NS, backward, forward
+from quant_trading_system.simulator.server.ranges import DAYS_PIECE_NS, MINUTES_PIECE_NS, backward, forward
 from quant_trading_system.simulator.server.timeframes import Timeframe, merge_bars, midnight_before
 
 ReadBars = Callable[[BarSpan, int, int], Iterable[SimBar]]
@@ -16,7 +16,7 @@ ReadBars = Callable[[BarSpan, int, int], Iterable[SimBar]]
 
 def bars_between(
     source: ReadBars, timeframe: Timeframe, start_ns: int, end_ns: int, *, zone: ZoneInfo, is_descending: bool = False
-) -> Iterator[SimBar]:
+) -> Iterator[SimBar | None]:
     """Bars whose beginning lies in an inclusive range; lazy, so that a page costs what it holds."""
     # The first bar of a longer timeframe begins before its first minute: read from there.
     begin_ns = timeframe.begin_of(start_ns) if timeframe.begin_of is not None else start_ns
@@ -24,25 +24,13 @@ def bars_between(
     def read(first_ns: int, last_ns: int) -> Iterable[SimBar]:
         return merge_bars(source(timeframe.source, first_ns, last_ns), timeframe)
 
-    bars = _in_order(read, timeframe, begin_ns, end_ns, zone, is_descending=is_descending)
-    return (bar for bar in bars if start_ns <= bar.ts_ns <= end_ns)
-
-
-def _in_order(
-    read: Callable[[int, int], Iterable[SimBar]],
-    timeframe: Timeframe,
-    begin_ns: int,
-    end_ns: int,
-    zone: ZoneInfo,
-    *,
-    is_descending: bool,
-) -> Iterable[SimBar]:
-    if timeframe.source == DAY:  # a few hundred a year: at once
-        return reversed(list(read(begin_ns, end_ns))) if is_descending else read(begin_ns, end_ns)
-
     def day_of(stamp_ns: int) -> int:
         return midnight_before(stamp_ns, zone)
 
-    if is_descending:
-        return backward(read, begin_ns, end_ns, piece_ns=BARS_PIECE_NS, floor=day_of)
-    return forward(read, begin_ns, end_ns, piece_ns=BARS_PIECE_NS, floor=day_of)
+    # A piece holds whole bars. Those of minutes lie within a day, those of days within their own beginnings.
+    is_of_days = timeframe.source == DAY
+    floor = timeframe.begin_of if is_of_days and timeframe.begin_of is not None else day_of
+    in_order = backward if is_descending else forward
+    piece_ns = DAYS_PIECE_NS if is_of_days else MINUTES_PIECE_NS
+    bars = in_order(read, begin_ns, end_ns, piece_ns=piece_ns, floor=floor)
+    return (bar for bar in bars if bar is None or start_ns <= bar.ts_ns <= end_ns)

@@ -27,8 +27,8 @@ from quant_trading_system.simulator.server.data_rows import (
 )
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.pacing import Pacer
-from quant_trading_system.simulator.server.paging import ReadRange, Window, read_page
-from quant_trading_system.simulator.server.ranges import backward
+from quant_trading_system.simulator.server.paging import ReadRange, Window, read_page, written
+from quant_trading_system.simulator.server.ranges import backward_ticks
 from quant_trading_system.simulator.server.timeframes import parse_timeframe
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
@@ -74,8 +74,7 @@ def _history(kind: str) -> Handler:
         window = query.window(zone=UTC_ZONE, newest_ns=venue.exchange.now_ns)
         read, row_of = _reader(venue, kind, query, window)
         page = await read_page(read, [pair for pair in pairs if pair in venue.market.symbols], window)
-        rows = {pair: [row_of(row) for row in found] for pair, found in page.rows.items()}
-        return data_answer({kind: rows, "next_page_token": page.next_token})
+        return data_answer({kind: await written(page, row_of), "next_page_token": page.next_token})
 
     return handle
 
@@ -91,7 +90,7 @@ def _reader(venue: Venue, kind: str, query: DataQuery, window: Window) -> tuple[
     except ValueError as error:
         raise invalid_data(str(error)) from None
 
-    def read(pair: str, start_ns: int, end_ns: int) -> Iterable[SimBar]:
+    def read(pair: str, start_ns: int, end_ns: int) -> Iterable[SimBar | None]:
         def source(span: BarSpan, first_ns: int, last_ns: int) -> Iterable[SimBar]:
             return venue.market.bars(pair, span, first_ns, last_ns)
 
@@ -103,7 +102,7 @@ def _reader(venue: Venue, kind: str, query: DataQuery, window: Window) -> tuple[
 def _in_order(read: ReadRange[Any], window: Window) -> ReadRange[Any]:
     if not window.is_descending:
         return read
-    return lambda pair, start_ns, end_ns: backward(lambda first, last: read(pair, first, last), start_ns, end_ns)
+    return lambda pair, start_ns, end_ns: backward_ticks(lambda first, last: read(pair, first, last), start_ns, end_ns)
 
 
 # --- latest values ----------------------------------------------------------------------------------------------------

@@ -25,9 +25,8 @@ from quant_trading_system.simulator.server.data_rows import (
     trade_row,
 )
 from quant_trading_system.simulator.server.errors import invalid_data
-from quant_trading_system.simulator.server.latest import LatestStocks
-from quant_trading_system.simulator.server.pacing import Pacer
-from quant_trading_system.simulator.server.paging import Page, ReadRange, Window, read_page
+from quant_trading_system.simulator.server.latest import latest_of
+from quant_trading_system.simulator.server.paging import Page, ReadRange, Window, read_page, written
 from quant_trading_system.simulator.server.stock_history import StockHistory, adjustment_of, asof_of
 from quant_trading_system.simulator.server.timeframes import parse_timeframe
 from quant_trading_system.simulator.server.venue import VENUE, Venue
@@ -59,8 +58,8 @@ class _Asked:
     single: str | None
     currency: str | None
 
-    def answer(self, kind: str, page: Page[Any], row_of: RowOf) -> web.Response:
-        rows = {symbol: [row_of(row) for row in found] for symbol, found in page.rows.items()}
+    async def answer(self, kind: str, page: Page[Any], row_of: RowOf) -> web.Response:
+        rows = await written(page, row_of)
         body: dict[str, object] = {kind: rows if self.single is None else rows.get(self.single, [])}
         if self.single is not None:
             body["symbol"] = self.single
@@ -93,7 +92,7 @@ def _history(kind: str) -> Handler:
         window = venue.settings.data_plan.window(query, venue.exchange.now_ns, feed)
         read, row_of = _reader(venue, kind, query, window)
         symbols = () if feed in EMPTY_FEEDS else asked.symbols
-        return asked.answer(kind, await read_page(read, symbols, window), row_of)
+        return await asked.answer(kind, await read_page(read, symbols, window), row_of)
 
     return handle
 
@@ -147,7 +146,7 @@ async def _auctions(request: web.Request) -> web.Response:
         place=window.place,
     )
     page = await read_page(read, asked.symbols, whole_days)
-    return asked.answer("auctions", page, lambda row: auction_day_json(row.auctions))
+    return await asked.answer("auctions", page, lambda row: auction_day_json(row.auctions))
 
 
 # --- latest values ----------------------------------------------------------------------------------------------------
@@ -159,13 +158,8 @@ def _latest(kind: str) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         venue, query = request.app[VENUE], DataQuery(request.query)
         asked = _asked(request, venue, query)
-        latest = LatestStocks(venue, venue.settings.data_plan.latest_feed(query))
-        pacer = Pacer()
-        rows: dict[str, object] = {}
-        for symbol in asked.symbols:
-            await pacer.breathe()
-            if (row := latest.row(kind, symbol)) is not None:
-                rows[symbol] = row
+        latest = latest_of(venue, venue.settings.data_plan.latest_feed(query))
+        rows = {symbol: row for symbol in asked.symbols if (row := await latest.row(kind, symbol)) is not None}
         if asked.single is None:
             return data_answer(asked.with_currency({kind: rows}))
         if asked.single not in rows:
@@ -178,21 +172,15 @@ def _latest(kind: str) -> Handler:
 async def _snapshots(request: web.Request) -> web.Response:
     venue, query = request.app[VENUE], DataQuery(request.query)
     asked = _asked(request, venue, query)
-    latest = LatestStocks(venue, venue.settings.data_plan.latest_feed(query))
-    pacer = Pacer()
-    found: dict[str, object] = {}
-    for symbol in asked.symbols:
-        await pacer.breathe()
-        if snapshot := latest.snapshot(symbol):
-            found[symbol] = snapshot
-    return data_answer(found)
+    latest = latest_of(venue, venue.settings.data_plan.latest_feed(query))
+    return data_answer({symbol: found for symbol in asked.symbols if (found := await latest.snapshot(symbol))})
 
 
 async def _snapshot(request: web.Request) -> web.Response:
     venue, query = request.app[VENUE], DataQuery(request.query)
     asked = _asked(request, venue, query)
     assert asked.single is not None, "expected the symbol in the path"
-    snapshot = LatestStocks(venue, venue.settings.data_plan.latest_feed(query)).snapshot(asked.single)
+    snapshot = await latest_of(venue, venue.settings.data_plan.latest_feed(query)).snapshot(asked.single)
     if not snapshot:
         raise Refusal(404, None, f"no snapshot found for {asked.single}")
     return data_answer(asked.with_currency({"symbol": asked.single, **snapshot}))

@@ -2,85 +2,138 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
 from quant_trading_system.core.types import NANOS_PER_MINUTE
+from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
-from quant_trading_system.simulator.instants import new_york_date, new_york_ns
+from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
 from quant_trading_system.simulator.market.source import DAY, MINUTE
 from quant_trading_system.simulator.server.data_plan import DELAYED_SIP, EMPTY_FEEDS
 from quant_trading_system.simulator.server.data_query import RECENT_NS
 from quant_trading_system.simulator.server.data_rows import BarRow, QuoteRow, TradeRow, bar_row, quote_row, trade_row
-from quant_trading_system.simulator.server.ranges import backward
-from quant_trading_system.simulator.server.timeframes import join_bars
+from quant_trading_system.simulator.server.pacing import Pacer
+from quant_trading_system.simulator.server.ranges import ReadPauses, backward_ticks, stepping
+from quant_trading_system.simulator.server.timeframes import join_bars, midnight_before
 from quant_trading_system.simulator.server.venue import Venue
 
 BACK_NS = 10 * 24 * 60 * NANOS_PER_MINUTE  # a week with its holidays: enough to find the session before
+
+Tick = TypeVar("Tick", SimTrade, SimQuote)
 
 
 class LatestStocks:
     """What the newest trade, quote and bars of a feed are."""
 
-    def __init__(self, venue: Venue, feed: str) -> None:
+    def __init__(self, venue: Venue, pacer: Pacer) -> None:
         self._venue = venue
         self._market = venue.market
-        self._is_empty = feed in EMPTY_FEEDS
-        self._is_delayed = feed == DELAYED_SIP
-        self._now_ns = venue.exchange.now_ns - (RECENT_NS if self._is_delayed else 0)
+        self._pacer = pacer
+        self._now_ns: int = venue.exchange.now_ns
 
-    def row(self, kind: str, symbol: str) -> TradeRow | QuoteRow | BarRow | None:
+    async def row(self, kind: str, symbol: str) -> TradeRow | QuoteRow | BarRow | None:
         """The newest of a kind, None where there is none."""
-        if self._is_empty or symbol not in self._market.symbols or "/" in symbol:
+        if not self._has(symbol):
             return None
+        await self._pacer.breathe()
         if kind == "trades":
-            trade = self._trade(symbol)
+            trade = await self._trade(symbol)
             return trade_row(trade, self._venue.wire) if trade is not None else None
         if kind == "quotes":
-            quote = self._quote(symbol)
+            quote = await self._quote(symbol)
             return quote_row(quote, self._venue.wire) if quote is not None else None
         bar = self._minute_bar(symbol)
         return bar_row(bar) if bar is not None else None
 
-    def snapshot(self, symbol: str) -> dict[str, object]:
+    async def snapshot(self, symbol: str) -> dict[str, object]:
         """What there is of a snapshot's five parts; the specification knows no null in them."""
-        if self._is_empty or symbol not in self._market.symbols or "/" in symbol:
+        if not self._has(symbol):
             return {}
+        latest_trade, latest_quote, minute_bar = [await self.row(kind, symbol) for kind in ("trades", "quotes", "bars")]
         day, before = self._days(symbol)
         parts = {
-            "latestTrade": self.row("trades", symbol),
-            "latestQuote": self.row("quotes", symbol),
-            "minuteBar": self.row("bars", symbol),
+            "latestTrade": latest_trade,
+            "latestQuote": latest_quote,
+            "minuteBar": minute_bar,
             "dailyBar": bar_row(day) if day is not None else None,
             "prevDailyBar": bar_row(before) if before is not None else None,
         }
         return {name: part for name, part in parts.items() if part is not None}
 
-    def _trade(self, symbol: str) -> SimTrade | None:
-        if not self._is_delayed:
-            return self._market.latest_trade(symbol)
-        read = self._market.trades
-        found = backward(lambda first, last: read(symbol, first, last), self._now_ns - BACK_NS, self._now_ns)
-        return next(found, None)
+    def _has(self, symbol: str) -> bool:
+        return symbol in self._market.symbols and "/" not in symbol
 
-    def _quote(self, symbol: str) -> SimQuote | None:
-        if not self._is_delayed:
-            return self._market.latest_quote(symbol)
-        read = self._market.quotes
-        found = backward(lambda first, last: read(symbol, first, last), self._now_ns - BACK_NS, self._now_ns)
-        return next(found, None)
+    async def _trade(self, symbol: str) -> SimTrade | None:
+        return self._market.latest_trade(symbol)
+
+    async def _quote(self, symbol: str) -> SimQuote | None:
+        return self._market.latest_quote(symbol)
 
     def _minute_bar(self, symbol: str) -> SimBar | None:
         """The last complete one."""
-        if not self._is_delayed:
-            return self._market.latest_bar(symbol)
-        ended_ns = self._now_ns - NANOS_PER_MINUTE
-        read = self._market.bars
-        found = backward(lambda first, last: read(symbol, MINUTE, first, last), ended_ns - BACK_NS, ended_ns)
-        return next(found, None)
+        return self._market.latest_bar(symbol)
 
     def _days(self, symbol: str) -> tuple[SimBar | None, SimBar | None]:
         """The newest daily bar and the one before; on a Sunday Friday's and Thursday's."""
-        today_ns = new_york_ns(new_york_date(self._now_ns))
-        days = list(self._market.bars(symbol, DAY, today_ns - BACK_NS, self._now_ns))
-        if self._is_delayed and days and days[-1].ts_ns == today_ns:
-            minutes = list(self._market.bars(symbol, MINUTE, today_ns, self._now_ns - NANOS_PER_MINUTE))
-            days[-1:] = [join_bars(minutes, today_ns)] if minutes else []
+        days = self._market.bars(symbol, DAY, self._now_ns - BACK_NS, self._now_ns)
         return days[-1] if days else None, days[-2] if len(days) > 1 else None
+
+
+class DelayedStocks(LatestStocks):
+    """What they were a quarter of an hour ago."""
+
+    def __init__(self, venue: Venue, pacer: Pacer) -> None:
+        super().__init__(venue, pacer)
+        self._now_ns -= RECENT_NS
+
+    async def _trade(self, symbol: str) -> SimTrade | None:
+        return await self._newest(symbol, self._market.trades)
+
+    async def _quote(self, symbol: str) -> SimQuote | None:
+        return await self._newest(symbol, self._market.quotes)
+
+    async def _newest(self, symbol: str, read: Callable[[str, int, int], Iterable[Tick]]) -> Tick | None:
+        def read_symbol(first_ns: int, last_ns: int) -> Iterable[Tick]:
+            return read(symbol, first_ns, last_ns)
+
+        in_steps: ReadPauses[Tick] = read_symbol
+        if not self._market.is_synthetic:
+            in_steps = stepping(read_symbol, lambda stamp_ns: midnight_before(stamp_ns, NEW_YORK))
+        for tick in backward_ticks(in_steps, self._now_ns - BACK_NS, self._now_ns):
+            if tick is not None:
+                return tick
+            await self._pacer.breathe()
+        return None
+
+    def _minute_bar(self, symbol: str) -> SimBar | None:
+        ended_ns = self._now_ns - NANOS_PER_MINUTE
+
+        def read(first_ns: int, last_ns: int) -> Iterable[SimBar]:
+            return self._market.bars(symbol, MINUTE, first_ns, last_ns)
+
+        return next((bar for bar in backward_ticks(read, ended_ns - BACK_NS, ended_ns) if bar is not None), None)
+
+    def _days(self, symbol: str) -> tuple[SimBar | None, SimBar | None]:
+        """As far as the running day's minutes had ended."""
+        today = calendar.session_on(new_york_date(self._now_ns))
+        days = list(self._market.bars(symbol, DAY, self._now_ns - BACK_NS, self._now_ns))
+        if today is not None and days and days[-1].ts_ns == new_york_ns(today.day):
+            minutes = self._market.bars(symbol, MINUTE, today.open_ns, self._now_ns - NANOS_PER_MINUTE)
+            ended = [bar for bar in minutes if today.contains(bar.ts_ns)]
+            days[-1:] = [join_bars(ended, days[-1].ts_ns)] if ended else []
+        return days[-1] if days else None, days[-2] if len(days) > 1 else None
+
+
+class NoStocks(LatestStocks):
+    """The latest of a feed on which nothing is traded."""
+
+    def _has(self, symbol: str) -> bool:
+        return False
+
+
+def latest_of(venue: Venue, feed: str) -> LatestStocks:
+    """The latest values as a feed sees them."""
+    if feed in EMPTY_FEEDS:
+        return NoStocks(venue, Pacer())
+    return (DelayedStocks if feed == DELAYED_SIP else LatestStocks)(venue, Pacer())

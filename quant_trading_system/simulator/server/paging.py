@@ -13,7 +13,10 @@ from quant_trading_system.simulator.server.pacing import Pacer
 PAGE_ROWS_DEFAULT = 1_000
 PAGE_ROWS_MAX = 10_000
 STAMP_NS_END = 1 << 63
-ROWS_PER_BREATH = 64  # a generated minute has about as many
+ROWS_PER_BREATH = 16  # a generated minute has about as many trades
+
+
+ROWS_WRITTEN_PER_BREATH = 512
 
 
 class Stamped(Protocol):
@@ -22,8 +25,9 @@ class Stamped(Protocol):
 
 
 Row = TypeVar("Row", bound=Stamped)
-ReadRange = Callable[[str, int, int], Iterable[Row]]
-"""Rows of a symbol between two stamps, both inclusive, in the order that is asked for."""
+ReadRange = Callable[[str, int, int], Iterable[Row | None]]
+"""Rows of a symbol between two stamps, both inclusive, in the order that is asked for; a None is a pause for breath."""
+RowOf = Callable[[Row], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +103,15 @@ async def read_page(read: ReadRange[Row], symbols: Sequence[str], window: Window
     return Page(found, None)
 
 
-async def _take(rows: Iterator[Row], limit: int, here: Place | None, pacer: Pacer) -> tuple[list[Row], bool]:
+async def _take(rows: Iterator[Row | None], limit: int, here: Place | None, pacer: Pacer) -> tuple[list[Row], bool]:
     """At most `limit` rows behind the place, and whether there is another one."""
     taken: list[Row] = []
     to_skip = here.sent_at_stamp if here is not None else 0
     for number, row in enumerate(rows):
-        if not number % ROWS_PER_BREATH:
+        if row is None or not number % ROWS_PER_BREATH:
             await pacer.breathe()
+        if row is None:
+            continue
         if here is not None and to_skip and row.ts_ns == here.stamp_ns:
             to_skip -= 1
             continue
@@ -113,6 +119,18 @@ async def _take(rows: Iterator[Row], limit: int, here: Place | None, pacer: Pace
             return taken, True
         taken.append(row)
     return taken, False
+
+
+async def written(page: Page[Row], row_of: RowOf[Row]) -> dict[str, list[object]]:
+    """The page's rows as they are told."""
+    pacer = Pacer()
+    told: dict[str, list[object]] = {}
+    for symbol, rows in page.rows.items():
+        told[symbol] = []
+        for begin in range(0, len(rows), ROWS_WRITTEN_PER_BREATH):
+            await pacer.breathe()
+            told[symbol].extend(map(row_of, rows[begin : begin + ROWS_WRITTEN_PER_BREATH]))
+    return told
 
 
 def _next_place(taken: Sequence[Row], here: Place) -> Place:

@@ -1,60 +1,107 @@
-"""How a range of history is read: in pieces, so that a page costs what it holds. Decides how long a piece is."""
+"""How a range of history is read: in pieces, so that a page costs what it holds. Decides how long a piece is.
+
+A None between rows says that there is none yet: whoever asks may let others have their turn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 
-PIECE_NS_MAX = 64 * 24 * 60 * NANOS_PER_MINUTE
+HOUR_NS = 60 * NANOS_PER_MINUTE
+PIECE_NS_MAX = 64 * 24 * HOUR_NS
 TICKS_PIECE_NS = 5 * NANOS_PER_MINUTE
-BARS_PIECE_NS = 60 * NANOS_PER_MINUTE  # floored to a day's beginning, so at least the day
-SPARSE_ROWS = 500  # a piece with fewer is followed by a longer one
+MINUTES_PIECE_NS = HOUR_NS  # floored to a day's beginning, so at least the day
+DAYS_PIECE_NS = 8 * 24 * HOUR_NS
+SPARSE_ROWS = 500  # a piece of ticks with fewer is followed by a longer one
+ROWS_PER_PAUSE = 64
+DAY_NS = 24 * HOUR_NS
 
 Row = TypeVar("Row")
 ReadPiece = Callable[[int, int], Iterable[Row]]
+"""Ascending rows between two stamps, both inclusive."""
+ReadPauses = Callable[[int, int], Iterable[Row | None]]
 Floor = Callable[[int], int]
 
 
-def backward(
-    read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int = TICKS_PIECE_NS, floor: Floor | None = None
-) -> Iterator[Row]:
-    """Rows of an inclusive range, the last first.
-
-    Args:
-        read: ascending rows between two stamps, both inclusive.
-        floor: where a piece may begin, None for anywhere.
-    """
+def backward_ticks(read: ReadPauses[Row], start_ns: int, end_ns: int) -> Iterator[Row | None]:
+    """Rows of an inclusive range, the last first; reading is lazy, so it can be left when a piece is too long."""
+    piece_ns = TICKS_PIECE_NS
     while end_ns >= start_ns:
-        begin_ns = end_ns - piece_ns
-        begin_ns = max(start_ns, floor(begin_ns) if floor is not None else begin_ns)
-        rows: Sequence[Row] = list(read(begin_ns, end_ns))
-        yield from reversed(rows)
-        piece_ns = _following(piece_ns, len(rows))
+        begin_ns = max(start_ns, end_ns - piece_ns)
+        found: list[Row] = []
+        is_too_long = False
+        for row in read(begin_ns, end_ns):
+            if row is None:
+                yield None
+            elif piece_ns > HOUR_NS and begin_ns > start_ns:
+                is_too_long = True  # it has crossed a night, and how much it holds nobody knows
+                break
+            else:
+                found.append(row)
+                if not len(found) % ROWS_PER_PAUSE:
+                    yield None
+        yield None
+        if is_too_long:
+            piece_ns //= 2
+            continue
+        yield from reversed(found)
+        if not found:
+            piece_ns = min(piece_ns * 4, PIECE_NS_MAX)
+        elif len(found) < SPARSE_ROWS:
+            piece_ns *= 2
         end_ns = begin_ns - 1
 
 
-def forward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row]:
-    """Rows of an inclusive range, the first first.
+def backward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
+    """Rows of an inclusive range, the last first, in pieces that begin at a value of `floor`."""
+    length_ns = piece_ns
+    while end_ns >= start_ns:
+        begin_ns = max(start_ns, floor(end_ns - length_ns))
+        rows = list(read(begin_ns, end_ns))
+        yield None
+        yield from reversed(rows)
+        length_ns = piece_ns if rows else _longer(length_ns)
+        end_ns = begin_ns - 1
 
-    Args:
-        floor: pieces end just before a value of it; a day has at most 25 hours.
-    """
-    day_ns = 26 * 60 * NANOS_PER_MINUTE
+
+def forward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
+    """Rows of an inclusive range, the first first, in pieces that end just before a value of `floor`."""
+    length_ns = piece_ns
     while start_ns <= end_ns:
-        stop_ns = min(end_ns, floor(start_ns + max(piece_ns, day_ns)) - 1)
-        assert stop_ns >= start_ns, "expected a piece to reach the day's end"
-        count = 0
+        stop_ns = min(end_ns, _stop_after(start_ns, length_ns, floor))
+        is_empty = True
+        yield None
         for row in read(start_ns, stop_ns):
-            count += 1
+            is_empty = False
             yield row
-        piece_ns = _following(piece_ns, count)
+        length_ns = _longer(length_ns) if is_empty else piece_ns
         start_ns = stop_ns + 1
 
 
-def _following(piece_ns: int, rows: int) -> int:
-    """The length of the next piece: an empty stretch is crossed in few steps."""
-    if rows >= SPARSE_ROWS:
-        return piece_ns
-    return min(piece_ns * (2 if rows else 4), PIECE_NS_MAX)
+def stepping(read: ReadPiece[Row], day_of: Floor) -> ReadPauses[Row]:
+    """A reading of days that are decoded from their beginning: in steps, with pauses until the range begins."""
+
+    def read_in_steps(start_ns: int, end_ns: int) -> Iterator[Row | None]:
+        for stamp_ns in range(day_of(start_ns), end_ns, TICKS_PIECE_NS):
+            next(iter(read(stamp_ns, stamp_ns)), None)
+            yield None
+            if stamp_ns >= start_ns:
+                break
+        yield from read(start_ns, end_ns)
+
+    return read_in_steps
+
+
+def _stop_after(start_ns: int, piece_ns: int, floor: Floor) -> int:
+    """The end of the piece that begins at a stamp: of at least one unit of the floor."""
+    while (stop_ns := floor(start_ns + piece_ns) - 1) < start_ns:
+        piece_ns = max(2 * piece_ns, 26 * HOUR_NS)  # a day has at most 25 hours
+    return stop_ns
+
+
+def _longer(length_ns: int) -> int:
+    """The length of the piece after an empty one: an empty stretch is crossed in few steps."""
+    return min(max(length_ns, DAY_NS) * 4, PIECE_NS_MAX)

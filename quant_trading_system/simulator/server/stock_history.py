@@ -26,8 +26,8 @@ from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.names import Name, names_of
-from quant_trading_system.simulator.server.ranges import backward
-from quant_trading_system.simulator.server.timeframes import Timeframe
+from quant_trading_system.simulator.server.ranges import ReadPauses, backward_ticks, stepping
+from quant_trading_system.simulator.server.timeframes import Timeframe, midnight_before
 from quant_trading_system.simulator.server.venue import Venue
 
 PRICE_DECIMALS, PRICE_DECIMALS_BELOW_ONE = 2, 4  # recorded 2026-09: a close of 1140.525 is 114.05 after ten for one
@@ -58,16 +58,16 @@ class StockHistory:
         """The names under which the data of a symbol are found, the earliest first."""
         return names_of(symbol, self._changes, self._asof) if self._asof is not None else (Name(symbol),)
 
-    def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimTrade]:
+    def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimTrade | None]:
         return self._ticks(self._market.trades, symbol, start_ns, end_ns)
 
-    def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimQuote]:
+    def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote | None]:
         return self._ticks(self._market.quotes, symbol, start_ns, end_ns)
 
-    def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> ReadSymbol[SimBar]:
+    def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> ReadSymbol[SimBar | None]:
         """How bars of a timeframe are read, with the effects of some kinds of action undone."""
 
-        def read(symbol: str, start_ns: int, end_ns: int) -> Iterator[SimBar]:
+        def read(symbol: str, start_ns: int, end_ns: int) -> Iterator[SimBar | None]:
             names = self.names(symbol)
             change = self._adjusting(names, kinds) if kinds else None
 
@@ -82,11 +82,18 @@ class StockHistory:
 
         return read
 
-    def _ticks(self, read: ReadSymbol[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterator[Tick]:
+    def _ticks(self, read: ReadSymbol[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterable[Tick | None]:
         names = self.names(symbol)
+
+        def read_names(first_ns: int, last_ns: int) -> Iterator[Tick]:
+            return _through(names, read, first_ns, last_ns)
+
+        in_steps: ReadPauses[Tick] = read_names
+        if not self._market.is_synthetic:
+            in_steps = stepping(read_names, lambda stamp_ns: midnight_before(stamp_ns, NEW_YORK))
         if self._is_descending:
-            return backward(lambda first_ns, last_ns: _through(names, read, first_ns, last_ns), start_ns, end_ns)
-        return _through(names, read, start_ns, end_ns)
+            return backward_ticks(in_steps, start_ns, end_ns)
+        return in_steps(start_ns, end_ns)
 
     def _adjusting(self, names: tuple[Name, ...], kinds: Sequence[ActionKind]) -> Change | None:
         tickers = [name.symbol for name in names]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,7 +17,7 @@ from quant_trading_system.simulator.events import SimBar
 from quant_trading_system.simulator.instants import NEW_YORK, new_york_ns
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.names import END_NS, Name, names_of
-from quant_trading_system.simulator.server.ranges import backward, forward
+from quant_trading_system.simulator.server.ranges import backward, backward_ticks, forward, stepping
 from quant_trading_system.simulator.server.stock_history import adjusting
 from quant_trading_system.simulator.server.timeframes import midnight_before, parse_timeframe
 from tests.support.scripted_market import ScriptedMarket
@@ -33,9 +35,12 @@ class Stretch:
         self.read_count = 0
 
     def read(self, first_ns: int, last_ns: int) -> list[int]:
-        found = [stamp for stamp in self._stamps if first_ns <= stamp <= last_ns]
-        self.read_count += len(found)
-        return found
+        return list(self.read_lazily(first_ns, last_ns))
+
+    def read_lazily(self, first_ns: int, last_ns: int) -> Iterator[int]:
+        for place in range(bisect_left(self._stamps, first_ns), bisect_right(self._stamps, last_ns)):
+            self.read_count += 1
+            yield self._stamps[place]
 
 
 def day_of(stamp_ns: int) -> int:
@@ -45,20 +50,30 @@ def day_of(stamp_ns: int) -> int:
 stamps = st.lists(st.integers(BEGIN_NS, BEGIN_NS + 20 * DAY_NS), max_size=40)
 
 
+def rows_of(found: Iterable[int | None]) -> list[int]:
+    """What was read, without the pauses."""
+    return [row for row in found if row is not None]
+
+
 @given(stamps, st.integers(BEGIN_NS, BEGIN_NS + 10 * DAY_NS), st.integers(0, 12 * DAY_NS))
 def test_pieces_joined_are_the_range_in_either_direction(found, start_ns, length_ns):
     stretch, end_ns = Stretch(found), start_ns + length_ns
     whole = stretch.read(start_ns, end_ns)
-    assert list(forward(stretch.read, start_ns, end_ns, piece_ns=MINUTE_NS, floor=day_of)) == whole
-    assert list(backward(stretch.read, start_ns, end_ns)) == whole[::-1]
-    assert list(backward(stretch.read, start_ns, end_ns, piece_ns=MINUTE_NS, floor=day_of)) == whole[::-1]
+    for piece_ns in (MINUTE_NS, 8 * DAY_NS):
+        assert rows_of(forward(stretch.read, start_ns, end_ns, piece_ns=piece_ns, floor=day_of)) == whole
+        assert rows_of(backward(stretch.read, start_ns, end_ns, piece_ns=piece_ns, floor=day_of)) == whole[::-1]
+    assert rows_of(backward_ticks(stretch.read, start_ns, end_ns)) == whole[::-1]
+    in_steps = stepping(stretch.read, day_of)
+    assert rows_of(in_steps(start_ns, end_ns)) == whole
+    assert rows_of(backward_ticks(in_steps, start_ns, end_ns)) == whole[::-1]
 
 
-def test_the_last_row_of_a_year_costs_the_reading_of_a_few():
-    stretch = Stretch([BEGIN_NS + number * MINUTE_NS for number in range(100_000)])
-    last_ns = BEGIN_NS + 99_999 * MINUTE_NS
-    assert next(backward(stretch.read, BEGIN_NS, last_ns)) == last_ns
-    assert next(forward(stretch.read, BEGIN_NS, last_ns, piece_ns=MINUTE_NS, floor=day_of)) == BEGIN_NS
+@pytest.mark.parametrize("gap_ns", [0, 17 * 60 * MINUTE_NS, 40 * DAY_NS])
+def test_the_last_row_of_a_year_costs_the_reading_of_a_few_also_across_a_night(gap_ns):
+    stretch = Stretch([BEGIN_NS + number * MINUTE_NS // 10 for number in range(1_000_000)])
+    last_ns = BEGIN_NS + 999_999 * MINUTE_NS // 10
+    assert next(filter(None, backward_ticks(stretch.read_lazily, BEGIN_NS, last_ns + gap_ns))) == last_ns
+    assert next(filter(None, forward(stretch.read_lazily, BEGIN_NS, last_ns, piece_ns=MINUTE_NS, floor=day_of)))
     assert stretch.read_count < 2_000
 
 
@@ -69,9 +84,10 @@ def test_decades_without_a_row_are_crossed_in_few_steps():
         asked.append(first_ns)
         return []
 
-    assert not list(backward(read, 0, BEGIN_NS))
-    assert not list(forward(read, 0, BEGIN_NS, piece_ns=MINUTE_NS, floor=day_of))
-    assert len(asked) < 1_000
+    assert not rows_of(backward_ticks(read, 0, BEGIN_NS))
+    assert not rows_of(backward(read, 0, BEGIN_NS, piece_ns=MINUTE_NS, floor=day_of))
+    assert not rows_of(forward(read, 0, BEGIN_NS, piece_ns=MINUTE_NS, floor=day_of))
+    assert len(asked) < 1_500
 
 
 def minute_bars(count: int) -> list[SimBar]:
@@ -87,8 +103,9 @@ def test_bars_of_minutes_are_the_same_from_either_end(timeframe):
     market.remember("minute", *minute_bars(1_500))
     frame, source = parse_timeframe(timeframe), partial(market.bars, "AAPL")
     start_ns, end_ns = BEGIN_NS + 11 * MINUTE_NS, BEGIN_NS + 7 * DAY_NS
-    upward = list(bars_between(source, frame, start_ns, end_ns, zone=NEW_YORK))
-    downward = list(bars_between(source, frame, start_ns, end_ns, zone=NEW_YORK, is_descending=True))
+    upward = [bar for bar in bars_between(source, frame, start_ns, end_ns, zone=NEW_YORK) if bar]
+    from_end = bars_between(source, frame, start_ns, end_ns, zone=NEW_YORK, is_descending=True)
+    downward = [bar for bar in from_end if bar]
     assert upward
     assert downward == upward[::-1]
     assert all(start_ns <= bar.ts_ns <= end_ns for bar in upward)
