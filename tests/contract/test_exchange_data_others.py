@@ -191,6 +191,21 @@ async def test_an_action_is_told_live_when_it_becomes_known():
     assert event["ca"]["id"].endswith("9")
 
 
+async def test_an_announced_action_is_listed_and_streamed_and_moves_no_price():
+    day = date(2024, 6, 3)
+    async with served(symbols=("AAPL",)) as (exchange, session), session.get(PATH) as answer:
+        await answer.content.readline()
+        bars = "/v2/stocks/AAPL/bars?timeframe=1Day&start=2024-05-20&adjustment=split"
+        _, before = await call(session, "GET", bars)
+        exchange.exchange.announce(action(1, "forward_split", "AAPL", day=day))
+        assert await ids_of(session) == [1]
+        await exchange.step(120)
+        (event,) = await read_events(answer, 1)
+        _, after = await call(session, "GET", bars)
+    assert event["ca"]["new_rate"] == "3"
+    assert [bar["c"] for bar in after["bars"][:-1]] == [bar["c"] for bar in before["bars"][:-1]]
+
+
 @pytest.mark.parametrize(
     "query",
     ["type=gift", "region=moon", "until=2024-06-01T00:00:00Z", "since=noon", "since_id=x", "until_id=x",

@@ -14,10 +14,9 @@ from aiohttp import web
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.instants import NANOS_PER_MS, new_york_ns
-from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.action_wire import Json, action_json
-from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, Register, actions_between
+from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, KnownActions
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.event_span import Span, read_span
 from quant_trading_system.simulator.server.event_wire import ulid, ulid_number
@@ -86,11 +85,15 @@ Listener = Callable[[ActionEvent], None]
 
 
 class ActionEvents:
-    """All actions as they become known."""
+    """All actions as they become known.
 
-    def __init__(self, market: MarketSource, register: Register, *, now_ns: Callable[[], int]) -> None:
-        self._market = market
-        self._register = register
+    Args:
+        start_ns: when the world began.
+    """
+
+    def __init__(self, known: KnownActions, *, start_ns: int, now_ns: Callable[[], int]) -> None:
+        self._known = known
+        self._start_ns = start_ns
         self._now_ns = now_ns
         self._listeners: dict[Listener, None] = {}
         self._told: dict[str, None] = {}  # ids of what was known at the last look
@@ -98,7 +101,7 @@ class ActionEvents:
 
     def history(self) -> Sequence[ActionEvent]:
         """What is known, in the order in which it became known."""
-        known = actions_between(self._register, None, FIRST_DAY, LAST_DAY)
+        known = self._known(None, FIRST_DAY, LAST_DAY)
         return sorted(map(self._event, known), key=lambda event: event.number)
 
     def listen(self, listener: Listener) -> None:
@@ -125,7 +128,7 @@ class ActionEvents:
         if action.declared_date is not None:
             return ActionEvent(action, new_york_ns(action.declared_date))
         # Nobody says when it was declared: it was known when the world began, or is older than the world.
-        return ActionEvent(action, min(new_york_ns(action.ex_date), self._market.start_ns))
+        return ActionEvent(action, min(new_york_ns(action.ex_date), self._start_ns))
 
 
 class FilteredEvents:

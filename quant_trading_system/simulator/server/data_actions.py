@@ -18,7 +18,7 @@ from quant_trading_system.simulator.server.action_events import (
     read_filters,
 )
 from quant_trading_system.simulator.server.action_wire import LIST_OF, action_json
-from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY, actions_between
+from quant_trading_system.simulator.server.actions import FIRST_DAY, LAST_DAY
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import data_answer
 from quant_trading_system.simulator.server.errors import invalid_data, refusal_answer
@@ -99,7 +99,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
     if ids:
         if any(query.text(name) for name in _OTHER_FILTERS):
             raise invalid_data("ids is mutually exclusive with all other filters")
-        return [action for action in actions_between(venue.exchange, None, FIRST_DAY, LAST_DAY) if action.id in ids]
+        return [action for action in venue.exchange.corporate_actions(None, FIRST_DAY, LAST_DAY) if action.id in ids]
     types = query.names("types")
     for name in types:
         if name not in TYPES:
@@ -121,7 +121,7 @@ def _found(venue: Venue, query: DataQuery) -> Sequence[CorporateAction]:
 
 def _of_symbols(venue: Venue, symbols: list[str] | None, first: date, last: date) -> Sequence[CorporateAction]:
     """Those that concern one of the symbols, under its old name or its new one."""
-    found = actions_between(venue.exchange, None, first, last)
+    found = venue.exchange.corporate_actions(None, first, last)
     if symbols is None:
         return found
     return [action for action in found if action.symbol in symbols or action.new_symbol in symbols]

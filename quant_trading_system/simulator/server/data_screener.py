@@ -13,7 +13,7 @@ from quant_trading_system.simulator.corporate_actions import SPLITS, AdjustmentF
 from quant_trading_system.simulator.events import SimBar
 from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.market.source import DAY
-from quant_trading_system.simulator.server.actions import actions_between
+from quant_trading_system.simulator.server.actions import effective_actions
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import data_answer
 from quant_trading_system.simulator.server.errors import invalid_data
@@ -93,9 +93,9 @@ def _last_days(venue: Venue, symbol: str) -> Sequence[SimBar]:
 def _move(venue: Venue, before: SimBar, now: SimBar) -> _Move:
     """The change from one day's close to the other's price, of shares of the same kind."""
     first, last = new_york_date(before.ts_ns), new_york_date(now.ts_ns)
-    splits = actions_between(venue.exchange, [now.symbol], first + timedelta(days=1), last)
-    happened = [action for action in splits if action.ex_date <= last]
-    factors = AdjustmentFactors(happened, kinds=SPLITS, close_before=lambda _day: None)
+    happened = effective_actions(venue.market, first + timedelta(days=1), last)
+    own = [action for action in happened if action.symbol == now.symbol]
+    factors = AdjustmentFactors(own, kinds=SPLITS, close_before=lambda _day: None)
     close = before.close * factors.at(first).price
     change = now.close - close
     return _Move(now.symbol, now.close, change, 100.0 * change / close)

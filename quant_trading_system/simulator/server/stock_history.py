@@ -21,7 +21,7 @@ from quant_trading_system.simulator.corporate_actions import (
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
 from quant_trading_system.simulator.market.source import DAY, BarSpan, MarketSource
-from quant_trading_system.simulator.server.actions import actions_until
+from quant_trading_system.simulator.server.actions import FIRST_DAY, effective_actions
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.errors import invalid_data
@@ -51,7 +51,7 @@ class StockHistory:
         self._market: MarketSource = venue.market
         self._is_descending = is_descending
         self._asof = asof
-        self._actions = actions_until(venue.market, new_york_date(venue.exchange.now_ns))
+        self._actions = effective_actions(venue.market, FIRST_DAY, new_york_date(venue.exchange.now_ns))
         self._changes = [action for action in self._actions if action.kind == "name_change"]
 
     def names(self, symbol: str) -> tuple[Name, ...]:

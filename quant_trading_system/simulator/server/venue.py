@@ -72,7 +72,9 @@ class Venue:
             watch_crypto=exchange.view_crypto,
         )
         self.order_events = EventLog(self._write_event, exchange.restored_events)
-        self.action_events = ActionEvents(self.market, exchange, now_ns=lambda: exchange.now_ns)
+        self.action_events = ActionEvents(
+            exchange.corporate_actions, start_ns=self.market.start_ns, now_ns=lambda: exchange.now_ns
+        )
         self.activity_events = ActivityEvents(exchange)
         self.event_streams = EventStreams(settings.credentials, settings.profile, now_ns=lambda: exchange.now_ns)
         self._practice = PracticeSymbol()
