@@ -59,11 +59,11 @@ class BackOffice:
     # --- the day's turn ---------------------------------------------------------------------------------------------
 
     def open_day(self, session_day: date, now_ns: Nanos) -> None:
-        """Turn the books to a session's day: fees, dividends, corporate actions; then everything is of last night."""
+        """Turn the books to a session's day: everything is of last night; then fees, dividends, corporate actions."""
+        self._bookkeeper.start_day(now_ns)
         self.post_fees(now_ns)
         self.corporate.pay_dividends(session_day, now_ns)
         self.corporate.apply_until(session_day, now_ns)
-        self._bookkeeper.start_day(now_ns)
 
     def close_day(self, now_ns: Nanos) -> None:
         """Note what the account is worth at the close of a session."""

@@ -31,6 +31,7 @@ ANNOUNCED_MAX = 10_000
 _ONE_DAY = timedelta(days=1)
 _SUB_TYPES = {"forward_split": "FSPLIT", "reverse_split": "RSPLIT"}
 
+NoteSplit = Callable[[str, date, Decimal], None]
 CancelNow = Callable[[SimOrder, Nanos], None]
 
 
@@ -40,6 +41,7 @@ class CorporateDesk:
     Args:
         assets: a new name changes them.
         cancel: ends an open order.
+        note_split: is told that prices from before a date are of other shares.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class CorporateDesk:
         index: OrderIndex,
         recorder: Recorder,
         cancel: CancelNow,
+        note_split: NoteSplit,
         applied_until: date,
     ) -> None:
         self._market = market
@@ -61,6 +64,7 @@ class CorporateDesk:
         self._index = index
         self._recorder = recorder
         self._cancel = cancel
+        self._note_split = note_split
         self._applied_until = applied_until  # a date; actions with later ex-dates are ahead
         self._announced: dict[str, CorporateAction] = {}
         self._applied: dict[str, None] = {}
@@ -102,6 +106,8 @@ class CorporateDesk:
 
     def take_applied(self, action: CorporateAction) -> None:
         self._applied[action.id] = None
+        if action.share_ratio != 1:
+            self._note_split(action.symbol, action.ex_date, action.share_ratio)
         if action.kind == "name_change" and action.new_symbol in self._assets.by_symbol:
             self._assets.rename(action.symbol, action.new_symbol)
 

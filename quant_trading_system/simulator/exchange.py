@@ -154,6 +154,7 @@ class Exchange:
             index=self._index,
             recorder=self._recorder,
             cancel=self._desk.cancel_now,
+            note_split=self._valuation.note_split,
             applied_until=new_york_date(self.settings.start_ns) - timedelta(days=1),
         )
         return BackOffice(

@@ -154,7 +154,10 @@ class PortfolioHistory:
         query.check()
         first_ns, last_ns = _range(query, now_ns)
         span_days = (last_ns - first_ns) / NANOS_PER_DAY
-        timeframe = query.timeframe or _default_timeframe(span_days)
+        is_period = query.start_ns is None or query.period is not None
+        timeframe = query.timeframe or _default_timeframe(
+            _period_days(query.period or "1M") if is_period else span_days
+        )
         minutes = TIMEFRAMES[timeframe]
         if minutes and span_days > INTRADAY_DAYS_MAX + 1:
             raise invalid(f"intraday timeframes are only available for periods of {INTRADAY_DAYS_MAX} days or less")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 
 from quant_trading_system.core.types import Nanos
@@ -60,6 +61,7 @@ class Valuation:
         self._permissions = permissions
         self.marks = Marks(books, price_of=self._price_of_held, asset_of=assets.__getitem__)
         self.reservations = Reservations(index, is_cash_only=lambda symbol: is_cash_only(assets[symbol]))
+        self._splits: dict[str, tuple[date, Decimal]] = {}
         self.last_equity = settings.cash
         self.last_maintenance_margin = ZERO
 
@@ -68,9 +70,12 @@ class Valuation:
     def last_price(self, symbol: str) -> Decimal | None:
         """USD of the last trade, else the last close known; None where the symbol has never traded."""
         trade = self._market.latest_trade(symbol)
-        if trade is not None:
-            return exact(trade.price)
-        return None
+        if trade is None:
+            return None
+        price, split = exact(trade.price), self._splits.get(symbol)
+        if split is not None and new_york_date(trade.ts_ns) < split[0]:
+            return price / split[1]  # printed before the split: nobody has traded the new shares yet
+        return price
 
     def current_price(self, symbol: str, now_ns: Nanos) -> Decimal | None:
         """USD a share that positions are valued at: last trade, else last close."""
@@ -80,8 +85,17 @@ class Valuation:
         return self.lastday_price(symbol, now_ns)
 
     def lastday_price(self, symbol: str, now_ns: Nanos) -> Decimal | None:
-        close = self._market.last_close(symbol, new_york_date(now_ns))
-        return None if close is None else exact(close)
+        today = new_york_date(now_ns)
+        close = self._market.last_close(symbol, today)
+        if close is None:
+            return None
+        split, sessions = self._splits.get(symbol), calendar.sessions_before(today, 1)
+        is_of_old_shares = split is not None and bool(sessions) and sessions[0].day < split[0] <= today
+        return exact(close) / split[1] if split is not None and is_of_old_shares else exact(close)
+
+    def note_split(self, symbol: str, ex_date: date, ratio: Decimal) -> None:
+        """From a date on a share is a part of what it was: prices from before are divided."""
+        self._splits[symbol] = (ex_date, ratio)
 
     def check_price(self, order: SimOrder, now_ns: Nanos) -> Decimal | None:
         """USD a share that an order is checked and reserved at (reference 2.13).

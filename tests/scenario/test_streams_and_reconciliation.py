@@ -23,6 +23,7 @@ from quant_trading_system.core.events import (
 )
 from quant_trading_system.core.records import DriftRecord, ReconciliationRecord
 from quant_trading_system.core.types import Direction, Side, Stream, Symbol, TradingState
+from quant_trading_system.simulator.activities import FillActivity
 from quant_trading_system.simulator.requests import OrderRequest
 from tests.support.floor import REVERSION, SYMBOL, Floor, failed, scripted_floor
 
@@ -70,8 +71,9 @@ def test_a_fill_whose_frame_was_dropped_is_found_by_the_next_pass_with_the_broke
     floor.advance(PERIOD_S)
     assert floor.books() == {"momentum": Decimal(47)}
     (fill,) = floor.fills
-    (execution,) = floor.exchange.activities()
-    assert (fill.source, fill.execution_id, fill.price) == ("activity", execution.activity_id, execution.price)
+    (told,) = floor.exchange.activities()
+    assert isinstance(told, FillActivity)
+    assert (fill.source, fill.execution_id, fill.price) == ("activity", told.id, told.execution.price)
     assert "missing_fill" in {drift.kind for drift in drifts(floor)}
     floor.must_agree()
 
