@@ -162,14 +162,17 @@ def _judged(operation: Operation, status: int, body: Json) -> Iterator[jsonschem
 
 
 def _leaves_of(error: jsonschema.ValidationError) -> Iterator[jsonschema.ValidationError]:
-    """The errors of the closest branch of an anyOf: they say what is wrong, the anyOf only that something is."""
+    """The errors of the closest branch of an anyOf: they say what is wrong, the anyOf only that something is.
+
+    A branch that is for another sort of object, by a word that it does not know, is not close.
+    """
     if not error.context:
         yield error
         return
     branches: dict[object, list[jsonschema.ValidationError]] = {}
     for cause in error.context:
         branches.setdefault(cause.schema_path[0], []).append(cause)
-    for cause in min(branches.values(), key=len):
+    for cause in min(branches.values(), key=lambda causes: (any(c.validator == "enum" for c in causes), len(causes))):
         yield from _leaves_of(cause)
 
 

@@ -128,6 +128,7 @@ async def test_a_taken_client_order_id_is_refused_and_the_order_found_by_it_is_o
 @pytest.mark.fault("A9")
 async def test_what_the_exchange_refuses_is_a_definite_no():
     async with desk() as our:
+        our.exchange.exchange.configure({"no_shorting": True})
         for wrong in (
             our.intent(quantity=Decimal(1_000_000), limit_price=Decimal("190")),
             our.intent(symbol=Symbol("NOSUCH")),
