@@ -102,13 +102,6 @@ WAIVERS: Sequence[Waiver] = (
         "a date alone, as the schema's own example has it",
         "6.1 (RB R 2020-05-22)",
     ),
-    Waiver(
-        r"GET /v2/corporate_actions/announcements.*",
-        r"(\*/)?ca_type",
-        "enum",
-        "the type in lower case: alpaca-py's enum is closed and knows no other",
-        "5.4 (K, alpaca-py 0.44)",
-    ),
 )
 
 EXCLUSIONS: Sequence[Exclusion] = (

@@ -117,7 +117,7 @@ def test_configurations_and_watchlists_are_kept_and_flags_are_not(path):
     lists = floor.exchange.watchlists
     kept = lists.create({"name": "kept", "symbols": ["AAPL", "MSFT"]}, floor.exchange.now_ns)
     gone = lists.create({"name": "gone"}, floor.exchange.now_ns)
-    kept = lists.remove(kept, "AAPL", floor.exchange.now_ns)
+    kept = lists.remove(kept, "AAPL")
     lists.delete(gone)
     floor.exchange.account_flags = AccountFlags(trading_blocked=True)
     again = killed(floor, path)
