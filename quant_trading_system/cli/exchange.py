@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from quant_trading_system.cli.exchange_types import (
+    LISTEN_DEFAULT,
+    CashType,
+    FaultType,
+    FolderType,
+    HostPortType,
+    KeyType,
+    ParameterType,
+    SpeedType,
+    SymbolsType,
+    TimeType,
+)
 from quant_trading_system.core.errors import ExitCode, OperatorError
 
 if TYPE_CHECKING:
     from quant_trading_system.simulator.server.faults import FaultRule
     from quant_trading_system.simulator.server.service import ServiceSettings
 
-LISTEN_DEFAULT = "127.0.0.1:8090"
 PROFILES = ("current", "before-2026-07", "legacy-2021")
-CASH_USD_MAX = Decimal("1e12")
-KEY_CHARACTERS_MAX = 256
-SYMBOLS_MAX = 1_000
-
-_HOST_PORT = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([^:\s\[\]]+)):(\d{1,5})", re.ASCII)
-_SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-][A-Z0-9]{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,140 +51,27 @@ class ExchangeOptions:
     rate_limit_headers: str
     trade_frames: str
     client_ids: str
+    trade_connections: int
+    stream_symbols: int
+    stream_reap: float
     key_id: str
     secret_key: str
     symbols: tuple[str, ...] | None
     state_dir: Path | None
 
 
-class _HostPort(click.ParamType[tuple[str, int]]):
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        match = _HOST_PORT.fullmatch(str(value))
-        if match is None or int(match[3]) > 65_535:
-            self.fail(f"expected HOST:PORT like {LISTEN_DEFAULT}, found {value!r}", param, ctx)
-        return match[1] or match[2], int(match[3])
-
-
-class _Speed(click.ParamType[float]):
-    name = "X"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from quant_trading_system.simulator.server.settings import SPEED_MAX
-
-        try:
-            speed = float(str(value))
-        except ValueError:
-            speed = math.nan
-        if not 0 < speed <= SPEED_MAX:
-            self.fail(f"expected a number above 0 and at most {SPEED_MAX:g}, found {value!r}", param, ctx)
-        return speed
-
-
-class _Cash(click.ParamType[Decimal]):
-    name = "USD"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        try:
-            cash = Decimal(str(value))
-        except InvalidOperation:
-            cash = Decimal("nan")
-        if not (cash.is_finite() and 0 < cash <= CASH_USD_MAX and cash == round(cash, 2)):
-            self.fail(f"expected an amount above 0 with at most two decimals, found {value!r}", param, ctx)
-        return cash
-
-
-class _Time(click.ParamType[int]):
-    name = "TIME"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from quant_trading_system.simulator.instants import NEW_YORK
-        from quant_trading_system.simulator.server.stamps import parse_instant
-
-        try:
-            return parse_instant(str(value), zone=NEW_YORK)
-        except ValueError:
-            self.fail(
-                f"expected a time like 2013-10-07T09:30 (New York) or with an offset, found {value!r}", param, ctx
-            )
-
-
-class _Fault(click.ParamType[str]):
-    name = "KIND[@WHERE][:KEY=VALUE,…]"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from quant_trading_system.simulator.server.faults import FaultPlanError, parse_flag
-
-        try:
-            parse_flag(str(value))
-        except FaultPlanError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
-
-
-class _Parameter(click.ParamType[tuple[str, str]]):
-    name = "NAME=VALUE"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        from quant_trading_system.simulator.server.tuning import TuningError, parse_wish
-
-        try:
-            return parse_wish(str(value))
-        except TuningError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Key(click.ParamType[str]):
-    name = "KEY"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = str(value)
-        printable = text.isascii() and text.isprintable() and " " not in text and ":" not in text
-        if not (text and printable and len(text) <= KEY_CHARACTERS_MAX):
-            rule = f"1 to {KEY_CHARACTERS_MAX} characters of printable ASCII without blanks and colons"
-            self.fail(f"expected {rule}, found {len(text)} characters", param, ctx)
-        return text
-
-
-class _Folder(click.ParamType[Path]):
-    name = "DIR"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if not str(value).strip():  # it would mean the working folder
-            self.fail(f"expected a folder of market data, found {value!r}", param, ctx)
-        return Path(str(value))
-
-
-class _Symbols(click.ParamType[tuple[str, ...]]):
-    name = "A,B"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        names = [name.strip().upper() for name in str(value).split(",")]
-        for name in names:
-            if not _SYMBOL.fullmatch(name):
-                self.fail(f"expected symbols like SPY,BRK.B, found {name!r}", param, ctx)
-        if len(set(names)) != len(names):
-            self.fail("a symbol stands there twice", param, ctx)
-        if len(names) > SYMBOLS_MAX:
-            self.fail(f"expected at most {SYMBOLS_MAX} symbols, found {len(names)}", param, ctx)
-        return tuple(sorted(names))
-
-
 @click.command("exchange", short_help="The embedded Alpaca-compatible exchange alone.")
-@click.option("--listen", type=_HostPort(), default=LISTEN_DEFAULT, show_default=True, help="Where it listens.")
-@click.option("--data", type=_Folder(), help="Play recorded days from this data directory.")
-@click.option("--speed", type=_Speed(), default=60.0, show_default=True, help="Venue seconds in a real one.")
+@click.option("--listen", type=HostPortType(), default=LISTEN_DEFAULT, show_default=True, help="Where it listens.")
+@click.option("--data", type=FolderType(), help="Play recorded days from this data directory.")
+@click.option("--speed", type=SpeedType(), default=60.0, show_default=True, help="Venue seconds in a real one.")
 @click.option("--all-hours", is_flag=True, help="Play nights and weekends too, instead of skipping to the next open.")
-@click.option("--start", "start_ns", type=_Time(), help="Venue time of a new world; New York without an offset.")
+@click.option("--start", "start_ns", type=TimeType(), help="Venue time of a new world; New York without an offset.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Chance of a new world.  [default: 0]")
-@click.option("--cash", type=_Cash(), help="Cash of a new account.  [default: 100000]")
+@click.option("--cash", type=CashType(), help="Cash of a new account.  [default: 100000]")
 @click.option("--faults", type=click.Path(path_type=Path), help="A fault plan as JSON, in force from the start.")
 @click.option(
     "--fault",
-    type=_Fault(),
+    type=FaultType(),
     multiple=True,
     help="One fault more, like 'error_500@GET /v2/account:at=2,body=html'; GET /simulator/v1/faults lists the kinds.",
 )
@@ -189,7 +79,7 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
 @click.option(
     "--set",
     "tuning",
-    type=_Parameter(),
+    type=ParameterType(),
     multiple=True,
     help="One parameter of account, fills or latency, like fills.impact_temporary=0; docs/exchange.md lists them.",
 )
@@ -223,9 +113,31 @@ class _Symbols(click.ParamType[tuple[str, ...]]):
     show_default=True,
     help="Whether a client_order_id is taken for ever, or while its order is open.",
 )
-@click.option("--key-id", type=_Key(), default="PKSIM", show_default=True, help="Key that clients log in with.")
-@click.option("--secret-key", type=_Key(), default="sim", show_default=True, help="Its secret.")
-@click.option("--symbols", type=_Symbols(), help="Symbols of a new world.")
+@click.option(
+    "--trade-connections",
+    type=click.IntRange(1, 1_000),
+    default=16,
+    show_default=True,
+    help="trade_updates connections at a time; Alpaca allows one.",
+)
+@click.option(
+    "--stream-symbols",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    show_default=True,
+    help="Symbols for trades and quotes that a data connection may name; 0 = any, Alpaca's free plan 30.",
+)
+@click.option(
+    "--stream-reap",
+    type=click.FloatRange(0, 3_600),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a lost connection still holds its place; Alpaca about 90.",
+)
+@click.option("--key-id", type=KeyType(), default="PKSIM", show_default=True, help="Key that clients log in with.")
+@click.option("--secret-key", type=KeyType(), default="sim", show_default=True, help="Its secret.")
+@click.option("--symbols", type=SymbolsType(), help="Symbols of a new world.")
 @click.option("--state-dir", type=click.Path(path_type=Path), help="Keep books and venue time here; resume from here.")
 def exchange(**flags: object) -> None:
     """The embedded Alpaca-compatible exchange alone: trading and market-data REST, trade_updates and data streams.
@@ -284,6 +196,9 @@ def _service_settings(options: ExchangeOptions) -> ServiceSettings:
             has_rate_limit_headers=options.rate_limit_headers == "on",
             profile=Profile(options.profile),
             trade_frames=TradeFrames(options.trade_frames),
+            trade_connections_max=options.trade_connections,
+            stream_symbols_max=options.stream_symbols,
+            stream_reap_seconds=options.stream_reap,
             frees_client_ids=options.client_ids == "open",
         ),
         faults=tuple(rules),

@@ -6,7 +6,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from quant_trading_system.simulator.server.fault_kinds import Kind
-from tests.contract.exchange_support import call, submit
+from tests.contract.exchange_support import call, receive, submit, trade_updates
 from tests.contract.fault_effects import (
     ACCOUNT,
     POST,
@@ -132,6 +132,12 @@ async def an_order_exists_and_nothing_tells_of_it(exchange, session):
     assert (status, error["message"]) == (422, "client_order_id must be unique")
     exchange.set_faults()
     assert (await call(session, "GET", by_client_id))[1]["id"] == order["id"]
+    async with trade_updates(session, exchange) as socket:
+        exchange.set_faults({"kind": "order_invisible", "where": POST, "at": 2, "hides": ["stream"]})
+        for name in ("told", "untold", "told too"):
+            await submit(session, client_order_id=name, **RESTING)
+        told = [(await receive(socket))["data"]["order"]["client_order_id"] for _ in range(2)]
+        assert told == ["told", "told too"]
 
 
 @shows(Kind.EXTERNAL_ORDER)

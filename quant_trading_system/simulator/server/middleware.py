@@ -21,7 +21,7 @@ from quant_trading_system.simulator.server.errors import (
 )
 from quant_trading_system.simulator.server.event_streams import ACTIVITIES_PATH, TRADES_PATH
 from quant_trading_system.simulator.server.feeds import FEEDS
-from quant_trading_system.simulator.server.rest_faults import answer_with_faults
+from quant_trading_system.simulator.server.rest_faults import answer_with_faults, refuse_stream
 from quant_trading_system.simulator.server.settings import is_data_path
 from quant_trading_system.simulator.server.venue import VENUE, Venue
 
@@ -42,14 +42,22 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a request through to its handler, or answer in the handler's place."""
     venue = request.app[VENUE]
-    if request.path in STREAM_PATHS and (request.path != NEWS_PATH or wants_socket(request)):
-        return await handler(request)
+    if _is_stream(request):
+        refused = None if venue.plan.is_empty else await refuse_stream(request, venue)
+        return refused or await handler(request)
     if request.path.startswith(CONTROL_PREFIX):
         return await _answered(request, handler, venue)
     if venue.plan.is_empty:
         return _packed(request, await _checked(request, handler, venue))
     answer = await answer_with_faults(request, venue, lambda: _checked(request, handler, venue))
     return _packed(request, answer) if isinstance(answer, web.Response) else answer
+
+
+def _is_stream(request: web.Request) -> bool:
+    """Whether the handler answers with a stream: it logs in and counts for itself."""
+    if request.path not in STREAM_PATHS or request.method != "GET":
+        return False
+    return request.path != NEWS_PATH or wants_socket(request)
 
 
 async def sign(request: web.Request, answer: web.StreamResponse) -> None:

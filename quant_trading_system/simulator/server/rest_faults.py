@@ -45,6 +45,8 @@ BUYING_POWER_FIELDS = (
     "options_buying_power",
 )
 
+STREAM_REFUSALS = ERROR_KINDS | {Kind.HTML_ERROR, Kind.REDIRECT, Kind.DROP_BEFORE_ACCEPT, Kind.HANG}
+
 CarryOut = Callable[[], Awaitable[web.Response]]
 Fired = Mapping[Kind, Firing]
 
@@ -63,8 +65,6 @@ async def answer_with_faults(request: web.Request, venue: Venue, carry_out: Carr
     if refused is not None:
         return refused
     answer = await _carried_out(request, venue, carry_out, fired)
-    if answer.status == 200:
-        _mark_made_order(venue, fired, answer)
     answer = conceal(venue.plan, request, answer)
     if Kind.ACCEPT_THEN_DROP in fired:
         return cut_within(request, answer, fired[Kind.ACCEPT_THEN_DROP].rule.point)
@@ -72,6 +72,17 @@ async def answer_with_faults(request: web.Request, venue: Venue, carry_out: Carr
         await asyncio.sleep(fired[Kind.LATENCY].rule.latency_ms / 1_000)
     answer = _spoilt(request, venue, fired, answer)
     return await _sent(request, fired, _reworded(answer, [firing.rule for firing in each]))
+
+
+async def refuse_stream(request: web.Request, venue: Venue) -> web.Response | None:
+    """The answer of a fault that keeps an event stream from beginning; nothing else of a stream is a request."""
+    each = venue.plan.fire_each(f"{request.method} {request.path}", STREAM_REFUSALS)
+    fired = {firing.rule.kind: firing for firing in reversed(each)}
+    return await _refused(request, venue, _nothing, fired)
+
+
+async def _nothing() -> web.Response:
+    return web.Response(status=499)
 
 
 def _order_id(request: web.Request) -> str | None:
@@ -120,11 +131,17 @@ async def _carried_out(request: web.Request, venue: Venue, carry_out: CarryOut, 
     if Kind.REORDER_REQUESTS in fired:
         await fetch(request)
         await venue.late.let_pass(seconds=fired[Kind.REORDER_REQUESTS].rule.latency_ms / 1_000)
-    answer = await carry_out()
-    if Kind.DUPLICATE_REQUEST in fired:
-        again = await carry_out()
-        if fired[Kind.DUPLICATE_REQUEST].rule.answer == "second":
-            answer = again
+    venue.holds_events = Kind.ORDER_INVISIBLE in fired
+    try:
+        answer = await carry_out()
+        if Kind.DUPLICATE_REQUEST in fired:
+            again = await carry_out()
+            if fired[Kind.DUPLICATE_REQUEST].rule.answer == "second":
+                answer = again
+        if answer.status == 200:
+            _mark_made_order(venue, fired, answer)
+    finally:
+        venue.holds_events = False
     venue.late.note_turn()
     return answer
 
