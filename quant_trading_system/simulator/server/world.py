@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from quant_trading_system.simulator.assets import DEFAULT_CRYPTO, is_pair
+
 WORLD_FILE = "world.json"
 LOCK_FILE = "exchange.lock"
 LOCK_POLL_SECONDS = 0.05
@@ -35,7 +37,7 @@ class StateLocked(Exception):
 
 
 class WorldShape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What makes one world differ from another, complete."""
+    """What makes one world differ from another, complete. Worlds made before crypto was there have no pairs."""
 
     data: str | None
     start_ns: int
@@ -55,9 +57,13 @@ class WorldWish:
     symbols: tuple[str, ...] | None = None
 
     def with_defaults(self, shape: WorldShape) -> WorldShape:
-        """The wish, completed from a shape of defaults."""
+        """The wish, completed from a shape of defaults: a generated world has its default pairs beside the equities
+        that are named, where no pair is."""
         said = {name: value for name in WorldShape.__struct_fields__ if (value := getattr(self, name)) is not None}
-        return msgspec.structs.replace(shape, **said)
+        made = msgspec.structs.replace(shape, **said)
+        if made.data is not None or any(map(is_pair, made.symbols)):
+            return made
+        return msgspec.structs.replace(made, symbols=tuple(sorted((*made.symbols, *DEFAULT_CRYPTO))))
 
 
 def read_world(state_dir: Path) -> WorldShape | None:
@@ -98,6 +104,8 @@ def check_wish(state_dir: Path, wish: WorldWish, shape: WorldShape) -> None:
         ("symbols", "--symbols"),
     ):
         asked, held = getattr(wish, name), getattr(shape, name)
+        if name == "symbols" and asked is not None and not any(map(is_pair, asked)):
+            held = tuple(symbol for symbol in held if not is_pair(symbol))
         if asked is not None and asked != held:
             raise WorldConflict(
                 f"{option}: {state_dir} holds a world made with {_said(name, held)}, asked for {_said(name, asked)};"

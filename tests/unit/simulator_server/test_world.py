@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from quant_trading_system.datafiles import DataDirectory, DataFileError
+from quant_trading_system.simulator.assets import DEFAULT_CRYPTO
 from quant_trading_system.simulator.server import world as worlds
 from quant_trading_system.simulator.server.data_check import CHECKED_FILE, check_recorded
 from quant_trading_system.simulator.server.world import (
@@ -49,6 +50,36 @@ def test_another_wish_is_refused_by_the_name_of_its_option(tmp_path, wish, optio
 def test_the_same_wish_and_no_wish_go_on_with_the_world(tmp_path):
     check_wish(tmp_path, WorldWish(), SHAPE)
     check_wish(tmp_path, WorldWish(seed=3, cash="100000", symbols=("AAPL", "SPY")), SHAPE)
+
+
+def test_a_generated_world_has_crypto_beside_the_equities_that_are_named():
+    made = WorldWish(symbols=("SPY",)).with_defaults(default_shape(WorldWish()))
+    assert made.symbols == tuple(sorted(("SPY", *DEFAULT_CRYPTO)))
+    assert set(make_market(made).symbols) == set(made.symbols)
+    named = WorldWish(symbols=("BTC/USD", "SPY")).with_defaults(default_shape(WorldWish()))
+    assert named.symbols == ("BTC/USD", "SPY")
+
+
+def test_a_world_with_its_default_pairs_is_the_one_whose_equities_are_named(tmp_path):
+    made = WorldWish(symbols=("SPY",)).with_defaults(SHAPE)
+    check_wish(tmp_path, WorldWish(symbols=("SPY",)), made)
+    with pytest.raises(WorldConflict, match="--symbols"):
+        check_wish(tmp_path, WorldWish(symbols=("BTC/USD", "SPY")), made)
+
+
+def test_a_world_of_pairs_alone_is_refused():
+    with pytest.raises(WorldConflict, match=r"--symbols: expected at least one equity beside BTC/USD"):
+        make_market(WorldWish(symbols=("BTC/USD",)).with_defaults(SHAPE))
+
+
+def test_recorded_days_have_crypto_where_it_is_asked_for(tmp_path):
+    data = str(recorded(tmp_path))
+    plain = default_shape(WorldWish(data=data))
+    assert make_market(plain).symbols == ("IBM",)
+    wish = WorldWish(data=data, symbols=("ETH/USD", "IBM"))
+    made = make_market(wish.with_defaults(default_shape(wish)))
+    assert made.symbols == ("ETH/USD", "IBM")
+    assert not made.is_synthetic
 
 
 def test_a_damaged_world_file_is_named(tmp_path):
