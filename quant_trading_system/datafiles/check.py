@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from quant_trading_system.datafiles.directory import Kind
+from quant_trading_system.datafiles.factors import read_factors
 from quant_trading_system.datafiles.readers import read_bars, read_quotes, read_trades
 from quant_trading_system.datafiles.stamps import new_york_day_bounds_ns, parse_stamp
 from quant_trading_system.datafiles.tables import date_of_stem, split_suffix
@@ -57,6 +58,8 @@ def _rows(kind: Kind, path: Path) -> Iterator[Any]:
             return read_quotes(path)
         case "minute_bars" | "daily_bars":
             return read_bars(path)
+        case "corporate_actions":
+            return read_factors(path)
 
 
 def _is_usual(kind: Kind, path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Knows which files a data directory holds. Decides what a sound layout is; reads no row.
 
-Layout: `daily_bars/SYM.*`, `minute_bars/SYM/YYYYMMDD.*`, `trades/SYM/YYYYMMDD.*`, `quotes/SYM/YYYYMMDD.*`, each
-`.csv`, `.csv.gz` or `.parquet`. Other top-level entries are somebody else's (`corporate_actions`, a README).
+Layout: `daily_bars/SYM.*`, `corporate_actions/SYM.*`, `minute_bars/SYM/YYYYMMDD.*`, `trades/SYM/YYYYMMDD.*`,
+`quotes/SYM/YYYYMMDD.*`, each `.csv`, `.csv.gz` or `.parquet`. Other top-level entries are somebody else's (a README).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Literal, get_args
 from quant_trading_system.datafiles.errors import DataFileError
 from quant_trading_system.datafiles.tables import SUFFIXES, date_of_stem, split_suffix
 
-Kind = Literal["trades", "quotes", "minute_bars", "daily_bars"]
+Kind = Literal["trades", "quotes", "minute_bars", "daily_bars", "corporate_actions"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+UNDATED: tuple[Kind, ...] = ("daily_bars", "corporate_actions")  # one file holds every date of a symbol
 FILES_MAX = 1_000_000  # two thousand symbols over two years; a bigger listing is a wrong folder
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([.\-][A-Z0-9]{1,5})?", re.ASCII)
@@ -39,7 +40,7 @@ class DataDirectory:
             raise DataFileError(self.root, 0, "no such data directory")
         if not self.root.is_dir():
             raise DataFileError(self.root, 0, f"expected a data directory, found a file; {_LAYOUT}")
-        self._daily: dict[str, Path] = {}
+        self._undated: dict[Kind, dict[str, Path]] = {kind: {} for kind in UNDATED}
         self._dated: dict[tuple[Kind, str], dict[date, Path]] = {}
         self._files = 0
         for kind in KINDS:
@@ -51,28 +52,28 @@ class DataDirectory:
 
     def symbols(self, kind: Kind) -> tuple[str, ...]:
         """Symbols with at least one file of a kind, sorted."""
-        if kind == "daily_bars":
-            return tuple(sorted(self._daily))
+        if kind in UNDATED:
+            return tuple(sorted(self._undated[kind]))
         return tuple(sorted(symbol for one_kind, symbol in self._dated if one_kind == kind))
 
     def dates(self, kind: Kind, symbol: str) -> tuple[date, ...]:
-        """New York dates for which there is a file, sorted; empty for daily bars, whose file holds every date."""
+        """New York dates for which there is a file, sorted; empty for kinds whose file holds every date."""
         return tuple(sorted(self._dated.get((kind, symbol), ())))
 
     def has(self, kind: Kind, symbol: str, day: date | None = None) -> bool:
-        """Whether there is a file of this kind, symbol and day (no day for daily bars)."""
-        if kind == "daily_bars":
-            return symbol in self._daily
+        """Whether there is a file of this kind, symbol and day (no day for kinds whose file holds every date)."""
+        if kind in UNDATED:
+            return symbol in self._undated[kind]
         return day in self._dated.get((kind, symbol), ())
 
     def path(self, kind: Kind, symbol: str, day: date | None = None) -> Path:
-        """The file of one symbol and day (no day for daily bars).
+        """The file of one symbol and day (no day for kinds whose file holds every date).
 
         Raises:
             DataFileError: there is none.
         """
-        if kind == "daily_bars":
-            found = self._daily.get(symbol)
+        if kind in UNDATED:
+            found = self._undated[kind].get(symbol)
         else:
             found = self._dated.get((kind, symbol), {}).get(day) if day else None
         if found is None:
@@ -110,7 +111,10 @@ class DataDirectory:
                 self.root, 0, f"no trades or quotes of {', '.join(missing)}; symbols with them: {known}"
             )
         narrowed = copy.copy(self)
-        narrowed._daily = {symbol: path for symbol, path in self._daily.items() if symbol in wanted}
+        narrowed._undated = {
+            kind: {symbol: path for symbol, path in files.items() if symbol in wanted}
+            for kind, files in self._undated.items()
+        }
         narrowed._dated = {key: files for key, files in self._dated.items() if key[1] in wanted}
         return narrowed
 
@@ -118,21 +122,24 @@ class DataDirectory:
         if not folder.is_dir():
             raise DataFileError(folder, 0, f"expected a folder, found a file; {_LAYOUT}")
         for entry in _visible(folder):
-            if kind == "daily_bars":
-                self._list_daily(entry)
+            if kind in UNDATED:
+                self._list_undated(kind, entry)
             elif not entry.is_dir():
                 raise DataFileError(entry, 0, f"expected a folder named by a symbol, found a file; {_LAYOUT}")
             else:
                 self._list_symbol(kind, entry)
 
-    def _list_daily(self, entry: Path) -> None:
+    def _list_undated(self, kind: Kind, entry: Path) -> None:
         symbol, suffix = split_suffix(entry.name)
+        if not suffix and kind == "corporate_actions":
+            return  # other programs keep notes and tables of their own there
         if not suffix or not entry.is_file():
             raise DataFileError(entry, 0, f"expected a file SYM{'|'.join(SUFFIXES)}; {_LAYOUT}")
         _check_symbol(entry, symbol)
-        if symbol in self._daily:
-            raise DataFileError(entry, 0, f"two files for {symbol}: {self._daily[symbol].name} as well; keep one")
-        self._daily[symbol] = entry
+        known = self._undated[kind]
+        if symbol in known:
+            raise DataFileError(entry, 0, f"two files for {symbol}: {known[symbol].name} as well; keep one")
+        known[symbol] = entry
         self._count(entry)
 
     def _list_symbol(self, kind: Kind, folder: Path) -> None:

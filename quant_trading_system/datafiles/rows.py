@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 
 
@@ -38,3 +40,15 @@ class BarRow(msgspec.Struct, frozen=True, gc=False):
     volume: float
     trade_count: int | None = None
     vwap: float | None = None
+
+
+class FactorRow(msgspec.Struct, frozen=True, gc=False):
+    """What bars up to a day, from the row before on, are multiplied with to be comparable with the newest ones.
+
+    A row's day is the last session before something happened; `reference_price` is that session's close in USD.
+    """
+
+    until: date
+    price_factor: float  # of dividends
+    split_factor: float
+    reference_price: float

@@ -6,7 +6,7 @@ UTP plan's (UTDF and UQDF), exchange codes the tapes' own with Alpaca's names (d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 TAPES: Final = ("A", "B", "C")
@@ -14,6 +14,7 @@ REGIONAL_TAPE: Final = "B"
 _TAPE_OF_LISTING = {"NYSE": "A", "NASDAQ": "C"}
 _CODE_OF_LISTING = {"NYSE": "N", "NASDAQ": "Q", "ARCA": "P", "NYSEARCA": "P", "AMEX": "A", "BATS": "Z"}
 IEX: Final = "V"
+OFF_EXCHANGE: Final = "D"  # FINRA: dark pools and internalisers
 
 OPENING: Final = "O"
 OFFICIAL_OPEN: Final = "Q"
@@ -170,12 +171,14 @@ def regular_sale(tape: str) -> str:
     return _REGULAR_OF_TAPE[tape]
 
 
-def counts_in_volume(conditions: Sequence[str]) -> bool:
+@cache
+def counts_in_volume(conditions: tuple[str, ...]) -> bool:
     """Whether a print is part of a bar's volume and count."""
     return _NO_VOLUME.isdisjoint(conditions)
 
 
-def sets_price(conditions: Sequence[str]) -> bool:
+@cache
+def sets_price(conditions: tuple[str, ...]) -> bool:
     """Whether a print may set a minute bar's open, high, low or close."""
     if not _NO_PRICE.isdisjoint(conditions):
         return False

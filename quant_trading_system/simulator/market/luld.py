@@ -23,6 +23,7 @@ REFERENCE_MINUTES: Final = 5
 REFERENCE_MOVE: Final = 0.01
 DOUBLED_BEFORE_CLOSE_NS = 25 * NANOS_PER_MINUTE
 DOUBLED_AFTER_OPEN_NS = 15 * NANOS_PER_MINUTE
+BEGINNING = date(2013, 4, 8)  # before it there were no bands
 AMENDMENT_18 = date(2020, 2, 24)
 OPENING_UPDATE, INTRADAY_UPDATE = "A", "B"  # indicators of the price band message
 
@@ -71,8 +72,10 @@ class BandKeeper:
         self._doubled = False
         self._recent: deque[float] = deque(maxlen=REFERENCE_MINUTES)
 
-    def open(self, price: float, stamp_ns: int) -> SimLuld:
-        """The first bands of the session, around the opening price."""
+    def open(self, price: float, stamp_ns: int) -> SimLuld | None:
+        """The first bands of the session, around the opening price; None before the plan began."""
+        if self._session.day < BEGINNING:
+            return None
         self._reference = price
         return self._say(stamp_ns, OPENING_UPDATE)
 
@@ -103,7 +106,10 @@ def bands_of_session(
     A mean moves by less than its prices do: where none of them strays from the first, the reference stays.
     """
     keeper = BandKeeper(symbol, session, previous_close=previous_close)
-    said = [keeper.open(opening, session.open_ns)]
+    first = keeper.open(opening, session.open_ns)
+    if first is None:
+        return []
+    said = [first]
     strays = max(max(prices) - opening, opening - min(prices)) >= REFERENCE_MOVE * opening
     doubles = (session.close_ns - DOUBLED_BEFORE_CLOSE_NS - session.open_ns) // NANOS_PER_MINUTE
     early = DOUBLED_AFTER_OPEN_NS // NANOS_PER_MINUTE if session.day < AMENDMENT_18 else doubles

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.conditions import counts_in_volume, sets_price
-from quant_trading_system.simulator.events import REGULAR_TRADE, SimBar, SimTrade
+from quant_trading_system.simulator.events import DAILY_BAR, REGULAR_TRADE, SimBar, SimTrade
 
 PRICE_DECIMALS = 6
 TAKEN_BACK = ("canceled", "incorrect")
@@ -127,3 +129,18 @@ def daily_bar(minutes: Sequence[SimBar], day_ns: int) -> SimBar | None:
         sum(bar.trade_count for bar in minutes),
         round(turnover / volume, PRICE_DECIMALS) if volume else minutes[-1].close,
     )
+
+
+class RunningDays:
+    """The day's bars as they grow minute by minute."""
+
+    def __init__(self) -> None:
+        self._days: dict[str, SimBar] = {}
+
+    def add(self, minute: SimBar, day_ns: int) -> SimBar:
+        """The symbol's day with one more minute, as it is told."""
+        known = self._days.get(minute.symbol)
+        joined = daily_bar([minute] if known is None else [known, minute], day_ns)
+        assert joined is not None, "expected a day of at least one minute"
+        self._days[minute.symbol] = joined
+        return msgspec.structs.replace(joined, kind=DAILY_BAR)

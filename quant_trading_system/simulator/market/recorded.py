@@ -1,13 +1,15 @@
 """Plays recorded trades and quotes, merged by time, day by day. Decides what of a day is told and what only known.
 
 Files are read as the market goes, one day at a time; what lies outside regular hours sets the latest prices and is
-not streamed. Nothing that lies behind the played time is ever told.
+streamed where somebody watches. Nothing that lies behind the played time is ever told. Bars, running days and price
+bands are made of the trades as they come.
 """
 
 from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from operator import attrgetter
@@ -19,8 +21,11 @@ from quant_trading_system.simulator.calendar import Session
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
-from quant_trading_system.simulator.market.minute_bars import MinuteBarBuilder, daily_bar
-from quant_trading_system.simulator.market.recorded_history import RecordedHistory, read_day_quotes, read_day_trades
+from quant_trading_system.simulator.market.luld import BandKeeper
+from quant_trading_system.simulator.market.minute_bars import MinuteBarBuilder, RunningDays, daily_bar
+from quant_trading_system.simulator.market.recorded_actions import actions_of
+from quant_trading_system.simulator.market.recorded_history import RecordedHistory, read_day_quotes
+from quant_trading_system.simulator.market.recorded_prints import read_day_trades
 from quant_trading_system.simulator.market.source import (
     DAY,
     QUIET_AFTER_CLOSE_NS,
@@ -48,11 +53,16 @@ class RecordedMarket:
         self._history = RecordedHistory(directory)
         self._played_ns = 0
         self._day: date | None = None
+        self._session: Session | None = None
         self._stream: Iterator[SimTrade | SimQuote] = iter(())
         self._next: SimTrade | SimQuote | None = None
         self._loud_from_ns = self._loud_until_ns = 0
-        self._plays_extended = False
+        self._plays_extended = True
+        self._actions: dict[str, tuple[CorporateAction, ...]] = {}
+        self._waiting: deque[MarketEvent] = deque()
         self._bars = MinuteBarBuilder()
+        self._days = RunningDays()
+        self._bands: dict[str, BandKeeper] = {}
         self._trades: dict[str, SimTrade] = {}
         self._quotes: dict[str, SimQuote] = {}
 
@@ -130,7 +140,10 @@ class RecordedMarket:
         return self._history.last_close(symbol, before)
 
     def auctions(self, symbol: str, first: date, last: date) -> Sequence[DayAuctions]:
-        return []
+        sessions = [session for session in self._sessions if first <= session.day <= min(last, self._today())]
+        held = (self._history.auctions(symbol, session.day) for session in sessions)
+        known = (_held_by(auctions, self._played_ns) for auctions in held if auctions is not None)
+        return [auctions for auctions in known if auctions.opening]
 
     def orderbook(self, symbol: str) -> SimOrderbook | None:
         return None
@@ -138,13 +151,26 @@ class RecordedMarket:
     def corporate_actions(
         self, symbols: Sequence[str] | None, first_day: date, last_day: date
     ) -> Sequence[CorporateAction]:
-        return []
+        wanted = self.symbols if symbols is None else [symbol for symbol in symbols if symbol in self.symbols]
+        found = [
+            action
+            for symbol in wanted
+            for action in self._actions_of(symbol)
+            if action.is_known_on(self._today())
+            if first_day <= action.ex_date <= last_day or first_day <= action.process_date <= last_day
+        ]
+        return sorted(found, key=lambda action: (action.ex_date, action.symbol, action.kind))
 
     def set_crypto_audience(self, is_watched: bool) -> None:
         """There is no crypto in recorded files."""
 
     def set_extended_audience(self, is_watched: bool) -> None:
         self._plays_extended = is_watched
+
+    def _actions_of(self, symbol: str) -> tuple[CorporateAction, ...]:
+        if symbol not in self._actions:
+            self._actions[symbol] = actions_of(self._directory, symbol)
+        return self._actions[symbol]
 
     def _forming_day(self, symbol: str, today: date) -> list[SimBar]:
         session = calendar.session_on(today)
@@ -163,7 +189,10 @@ class RecordedMarket:
 
     def _open_day(self, session: Session) -> None:
         self._day = session.day
+        self._session = session
         self._bars = MinuteBarBuilder()
+        self._days = RunningDays()
+        self._bands = {}
         self._loud_from_ns = session.open_ns - QUIET_BEFORE_OPEN_NS
         self._loud_until_ns = session.close_ns + QUIET_AFTER_CLOSE_NS
         streams: list[Iterator[SimTrade | SimQuote]] = []
@@ -176,27 +205,61 @@ class RecordedMarket:
         self._next = next(self._stream, None)
 
     def _play_until(self, now_ns: int) -> Iterator[MarketEvent]:
-        trades, quotes = self._trades, self._quotes
-        while (event := self._next) is not None and event.ts_ns <= now_ns:
-            bars, ts_ns = self._bars, event.ts_ns
-            if ts_ns >= bars.minute_end_ns and bars.is_forming:
-                yield from self._finish_minute()
-                continue  # the caller may have stopped here: look again
-            self._next = next(self._stream, None)
-            if isinstance(event, SimQuote):
-                quotes[event.symbol] = event
+        """Tell what is due. What a moment says is kept until it is told: the caller may stop anywhere."""
+        waiting = self._waiting
+        while True:
+            while waiting:
+                yield waiting.popleft()
+            event, bars = self._next, self._bars
+            if event is None or event.ts_ns > now_ns:
+                if not bars.is_forming or now_ns < bars.minute_end_ns:
+                    return
+                waiting.extend(self._finish_minute())
+            elif bars.is_forming and event.ts_ns >= bars.minute_end_ns:
+                waiting.extend(self._finish_minute())
             else:
-                trades[event.symbol] = event
-                bars.add(event)
-            if self._loud_from_ns <= ts_ns < self._loud_until_ns:
-                yield event
-        if self._bars.is_forming and now_ns >= self._bars.minute_end_ns:
-            yield from self._finish_minute()
+                self._next = next(self._stream, None)
+                self._hear(event)
 
-    def _finish_minute(self) -> list[SimBar]:
-        is_loud = self._loud_from_ns <= self._bars.minute_end_ns < self._loud_until_ns
+    def _hear(self, event: SimTrade | SimQuote) -> None:
+        """Know a message, and say it where it is heard."""
+        if isinstance(event, SimQuote):
+            self._quotes[event.symbol] = event
+        else:
+            self._trades[event.symbol] = event
+            self._bars.add(event)
+            if event.symbol not in self._bands and self._session is not None and self._session.contains(event.ts_ns):
+                self._waiting.extend(self._open_bands(event, self._session))
+        if self._plays_extended or self._loud_from_ns <= event.ts_ns < self._loud_until_ns:
+            self._waiting.append(event)
+
+    def _open_bands(self, trade: SimTrade, session: Session) -> list[MarketEvent]:
+        """The first price bands of a symbol's session, around its first price."""
+        previous = self._history.last_close(trade.symbol, session.day)
+        keeper = BandKeeper(trade.symbol, session, previous_close=trade.price if previous is None else previous)
+        self._bands[trade.symbol] = keeper
+        return [message] if (message := keeper.open(trade.price, trade.ts_ns)) is not None else []
+
+    def _finish_minute(self) -> list[MarketEvent]:
+        """The bars of the minute that ends, the days so far, and the bands that move with them."""
+        end_ns = self._bars.minute_end_ns
+        is_loud = self._loud_from_ns <= end_ns < self._loud_until_ns or self._plays_extended
         finished = self._bars.finish_minute()
-        return finished if is_loud else []
+        said: list[MarketEvent] = list(finished)
+        session = self._session
+        if session is not None and session.open_ns < end_ns <= session.close_ns:
+            said.extend(self._days.add(bar, new_york_ns(session.day)) for bar in finished)
+            moved = (self._bands[bar.symbol].minute(bar.vwap, end_ns) for bar in finished if bar.symbol in self._bands)
+            said.extend(message for message in moved if message is not None)
+        return said if is_loud else []
+
+
+def _held_by(auctions: DayAuctions, now_ns: int) -> DayAuctions:
+    """The auctions as far as they had been held at a moment."""
+    opening, closing = (
+        tuple(trade for trade in trades if trade.ts_ns <= now_ns) for trades in (auctions.opening, auctions.closing)
+    )
+    return DayAuctions(auctions.day, opening, closing)
 
 
 def _sessions_of(directory: DataDirectory, symbols: Sequence[str]) -> tuple[Session, ...]:

@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
 
-from quant_trading_system.datafiles import BarRow, DataDirectory, read_bars, read_quotes, read_trades
+import msgspec
+
+from quant_trading_system.datafiles import BarRow, DataDirectory, read_bars, read_quotes
 from quant_trading_system.simulator import calendar
+from quant_trading_system.simulator.conditions import CLOSING, OPENING
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.decoded_days import DecodedDays
 from quant_trading_system.simulator.market.minute_bars import bars_of_trades, daily_bar
+from quant_trading_system.simulator.market.recorded_prints import read_day_trades
+from quant_trading_system.simulator.market.source import DayAuctions
 
-DEFAULT_EXCHANGE = "V"  # where a file does not say who reported a trade
 DAYS_CACHED_MAX = 64  # symbol-days of minute bars, 400 bars each: about 3 MB
 
 
@@ -28,6 +32,7 @@ class RecordedHistory:
         self._minutes: OrderedDict[tuple[str, date], list[SimBar]] = OrderedDict()
         self._trades = DecodedDays(SimTrade, partial(read_day_trades, directory))
         self._quotes = DecodedDays(SimQuote, partial(read_day_quotes, directory))
+        self._auctions: OrderedDict[tuple[str, date], DayAuctions] = OrderedDict()
 
     def daily_bars(self, symbol: str, *, before: date) -> list[SimBar]:
         """Daily bars of sessions before a date: of the file, and of recorded days behind its end."""
@@ -61,6 +66,17 @@ class RecordedHistory:
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[SimQuote]:
         days = _days_between(self._directory.dates("quotes", symbol), start_ns, end_ns)
         return (quote for day in days for quote in self._quotes.day(symbol, day).between(start_ns, end_ns))
+
+    def auctions(self, symbol: str, day: date) -> DayAuctions | None:
+        """The auctions of a day with trades, each print with its one condition."""
+        if not self._directory.has("trades", symbol, day):
+            return None
+        key = (symbol, day)
+        if key not in self._auctions:
+            self._auctions[key] = _auctions_of(day, read_day_trades(self._directory, symbol, day))
+            if len(self._auctions) > DAYS_CACHED_MAX:
+                self._auctions.popitem(last=False)
+        return self._auctions[key]
 
     def _recorded_days(self, symbol: str) -> list[date]:
         return sorted({*self._directory.dates("trades", symbol), *self._directory.dates("minute_bars", symbol)})
@@ -96,6 +112,15 @@ class RecordedHistory:
         return daily_bar(regular, new_york_ns(day))
 
 
+def _auctions_of(day: date, trades: Iterable[SimTrade]) -> DayAuctions:
+    found: dict[str, tuple[SimTrade, ...]] = {OPENING: (), CLOSING: ()}
+    for trade in trades:
+        mark = trade.conditions[-1]
+        if mark in found:
+            found[mark] = (msgspec.structs.replace(trade, conditions=(mark,)),)
+    return DayAuctions(day, found[OPENING], found[CLOSING])
+
+
 def _days_between(days: Iterable[date], start_ns: int, end_ns: int) -> list[date]:
     if end_ns < start_ns:
         return []
@@ -108,12 +133,6 @@ def _told(symbol: str, row: BarRow) -> SimBar:
     vwap = row.vwap if row.vwap is not None else round((row.high + row.low + row.close) / 3, 6)
     count = row.trade_count if row.trade_count is not None else (1 if row.volume else 0)
     return SimBar(symbol, row.open, row.high, row.low, row.close, row.volume, row.timestamp_ns, count, vwap)
-
-
-def read_day_trades(directory: DataDirectory, symbol: str, day: date) -> Iterator[SimTrade]:
-    """A symbol's trades of one day, numbered in their order."""
-    for number, row in enumerate(read_trades(directory.path("trades", symbol, day)), start=1):
-        yield SimTrade(symbol, row.price, row.size, row.timestamp_ns, row.exchange or DEFAULT_EXCHANGE, number)
 
 
 def read_day_quotes(directory: DataDirectory, symbol: str, day: date) -> Iterator[SimQuote]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from quant_trading_system.datafiles import DataDirectory, Kind, check_file
+from quant_trading_system.datafiles import UNDATED, DataDirectory, Kind, check_file
 from quant_trading_system.simulator.server.world import write_atomically
 
 CHECKED_FILE = "checked.json"
@@ -50,8 +50,9 @@ def check_recorded(directory: DataDirectory, *, first_day: date | None, state_di
 def _files_in_order(directory: DataDirectory, first_day: date | None) -> Iterator[tuple[Kind, Path, bool]]:
     played = sorted({*directory.symbols("trades"), *directory.symbols("quotes")})
     for symbol in played:
-        if directory.has("daily_bars", symbol):
-            yield "daily_bars", directory.path("daily_bars", symbol), False
+        for kind in UNDATED:
+            if directory.has(kind, symbol):
+                yield kind, directory.path(kind, symbol), False
     yield from _dated_files(directory, ("minute_bars",), played, first_day=None)
     yield from _dated_files(directory, ("trades", "quotes"), played, first_day=first_day)
 

@@ -78,3 +78,53 @@ def test_the_calendar_ends_where_it_says():
 )
 def test_trades_settle_as_many_days_later_as_the_rule_of_their_time_says(traded, settled):
     assert calendar.settlement_date(traded) == settled
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "minute", "phase", "ends"),
+    [
+        (date(2026, 11, 23), 3, 59, "closed", (4, 0)),
+        (date(2026, 11, 23), 4, 0, "pre", (9, 30)),
+        (date(2026, 11, 23), 9, 29, "pre", (9, 30)),
+        (date(2026, 11, 23), 9, 30, "regular", (16, 0)),
+        (date(2026, 11, 23), 15, 59, "regular", (16, 0)),
+        (date(2026, 11, 23), 16, 0, "post", (20, 0)),
+        (date(2026, 11, 27), 12, 59, "regular", (13, 0)),  # the half-day after Thanksgiving
+        (date(2026, 11, 27), 13, 0, "post", (17, 0)),
+    ],
+)
+def test_a_day_has_its_phases(day, hour, minute, phase, ends):
+    stamp_ns = new_york_ns(day, hour, minute)
+    assert calendar.phase_at(stamp_ns) == phase
+    assert calendar.phase_end_after(stamp_ns) == new_york_ns(day, *ends)
+
+
+@pytest.mark.parametrize(
+    ("day", "hour", "opens"),
+    [
+        (date(2026, 11, 23), 20, date(2026, 11, 24)),
+        (date(2026, 11, 21), 12, date(2026, 11, 23)),  # a Saturday
+        (date(2026, 11, 26), 12, date(2026, 11, 27)),  # Thanksgiving
+        (date(2026, 11, 27), 17, date(2026, 11, 30)),
+    ],
+)
+def test_nights_holidays_and_weekends_are_closed_until_four(day, hour, opens):
+    stamp_ns = new_york_ns(day, hour)
+    assert calendar.phase_at(stamp_ns) == "closed"
+    assert calendar.phase_end_after(stamp_ns) == new_york_ns(opens, 4)
+
+
+@pytest.mark.parametrize(
+    ("ex_date", "recorded"),
+    [
+        (date(2026, 11, 25), date(2026, 11, 25)),  # trades settle on the next day
+        (date(2020, 1, 2), date(2020, 1, 3)),
+        (date(2013, 10, 7), date(2013, 10, 9)),
+    ],
+)
+def test_who_bought_before_the_ex_date_is_on_record(ex_date, recorded):
+    assert calendar.record_date_of(ex_date) == recorded
+
+
+def test_sessions_after_a_date_come_in_order():
+    assert [session.day.day for session in calendar.sessions_after(date(2026, 11, 25), 2)] == [27, 30]
