@@ -10,14 +10,12 @@ from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import order_classes
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.events import Execution
-from quant_trading_system.simulator.fees import fee_of
+from quant_trading_system.simulator.executing import execution_of
 from quant_trading_system.simulator.holdings import available_to
-from quant_trading_system.simulator.instants import activity_prefix
 from quant_trading_system.simulator.journal import ExecutionRecord
 from quant_trading_system.simulator.latency import Latency
 from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.matching import Fill
-from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.order_classes import Act, Group, Step
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.order_states import OrderStates
@@ -70,7 +68,7 @@ class OrderDesk:
         if order.status == "pending_new" or not is_routable:
             self._recorder.emit(order.status, order, now_ns)
         if is_routable:
-            self._plan_acknowledgement(order, now_ns)
+            self._plan(Action.ACKNOWLEDGE, order, now_ns)
 
     def release(self, order: SimOrder, now_ns: Nanos) -> None:
         """Route an order that waited."""
@@ -80,7 +78,7 @@ class OrderDesk:
             return
         self._states.become(order, "pending_new", now_ns)
         self._recorder.emit("pending_new", order, now_ns)
-        self._plan_acknowledgement(order, now_ns)
+        self._plan(Action.ACKNOWLEDGE, order, now_ns)
 
     def acknowledge(self, order: SimOrder, now_ns: Nanos) -> None:
         """The venue has it: `new`, and after a moment it can fill. Of a doomed one it says nothing yet."""
@@ -115,7 +113,7 @@ class OrderDesk:
         if self._stuck_cancels is not None:
             self._stuck_cancels.add(order.id)
         else:
-            self._plan_cancel(order, now_ns)
+            self._plan(Action.CANCEL, order, now_ns)
 
     def complete_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
         """The request reached the book; a fill may have been faster, and then its owner is told."""
@@ -131,7 +129,7 @@ class OrderDesk:
         elif self._stuck_cancels is not None:
             waiting, self._stuck_cancels = sorted(self._stuck_cancels), None
             for order_id in waiting:
-                self._plan_cancel(self._index.known(order_id), now_ns)
+                self._plan(Action.CANCEL, self._index.known(order_id), now_ns)
 
     @property
     def holds_cancels(self) -> bool:
@@ -163,7 +161,7 @@ class OrderDesk:
         self._states.become(old, "pending_replace", now_ns)
         self._index.add(new)
         self._recorder.changed(new)
-        self._plan_replacement(new, now_ns)
+        self._plan(Action.REPLACE, new, now_ns)
 
     def complete_replacement(self, new: SimOrder, now_ns: Nanos) -> None:
         """The request reached the book: the old order gives way, or has filled and the new one is rejected."""
@@ -227,34 +225,15 @@ class OrderDesk:
 
     def fill(self, order: SimOrder, fill: Fill, now_ns: Nanos) -> Execution:
         """Book an execution and tell of it."""
-        number = len(self._books.executions) + 1
         order.filled_qty += fill.qty
         order.filled_cost += fill.qty * fill.price
-        leaves = order.remaining(fill.price)
-        is_last = leaves == ZERO
-        fee = fee_of(
-            asset_class=order.asset_class,
-            side=order.side,
-            qty=fill.qty,
-            price=fill.price,
-            rate_bps=self._settings.crypto_fee_bps,
-        )
-        execution = Execution(
-            sequence=number,
-            execution_id=self._chance.uuid("execution", number),
-            order_id=order.id,
-            client_order_id=order.client_order_id,
-            symbol=order.symbol,
-            side=order.side,
-            qty=fill.qty,
-            price=fill.price,
-            fee=fee.usd,
-            fee_qty=fee.qty,
-            timestamp_ns=now_ns,
-            cum_qty=order.filled_qty,
-            leaves_qty=leaves,
-            order_status="filled" if is_last else "partially_filled",
-            activity_id=f"{activity_prefix(now_ns)}::{self._chance.uuid('activity', number)}",
+        execution = execution_of(
+            order,
+            fill,
+            number=len(self._books.executions) + 1,
+            chance=self._chance,
+            fee_bps=self._settings.crypto_fee_bps,
+            now_ns=now_ns,
         )
         self._books.book(execution)
         self._recorder.fact(ExecutionRecord(execution=execution))
@@ -336,15 +315,6 @@ class OrderDesk:
         self._states.become_new(order, now_ns)
         self.plan_match(order, now_ns)
 
-    def _plan_acknowledgement(self, order: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.ACKNOWLEDGE, order, now_ns)
-
-    def _plan_cancel(self, order: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.CANCEL, order, now_ns)
-
-    def _plan_replacement(self, new: SimOrder, now_ns: Nanos) -> None:
-        self._plan(Action.REPLACE, new, now_ns)
-
     def _plan(self, action: Action, order: SimOrder, now_ns: Nanos) -> None:
         self._schedule.plan(now_ns + self._latency.delay_ns(action, order.sequence), action, order.id)
 
@@ -352,13 +322,13 @@ class OrderDesk:
         """Plan again what was planned for an order before a restart."""
         match order.status:
             case "pending_new" if order.replaces is not None:
-                self._plan_replacement(order, now_ns)
+                self._plan(Action.REPLACE, order, now_ns)
             case "pending_replace" if order.replaced_by is not None:
-                self._plan_replacement(self._index.known(order.replaced_by), now_ns)
+                self._plan(Action.REPLACE, self._index.known(order.replaced_by), now_ns)
             case "pending_new":
-                self._plan_acknowledgement(order, now_ns)
+                self._plan(Action.ACKNOWLEDGE, order, now_ns)
             case "pending_cancel":
-                self._plan_cancel(order, now_ns)
+                self._plan(Action.CANCEL, order, now_ns)
             case _:
                 pass
         if order.is_watched:

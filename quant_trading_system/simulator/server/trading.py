@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from quant_trading_system.simulator.exchange import CloseResult, Exchange
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.exchange_orders import CloseResult
 from quant_trading_system.simulator.numbers import parse_number
 from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
