@@ -82,6 +82,7 @@ def play(floor: Floor, script: list[Step], *, is_new: bool = True) -> None:
 def check(exchange: Exchange) -> None:
     """Cash and shares are conserved; every group is whole; what legs may still trade is there."""
     exchange.ledger()
+    exchange.check()
     index = exchange._index
     for order in index.open():
         if order.order_class:
