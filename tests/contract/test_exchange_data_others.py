@@ -95,6 +95,7 @@ async def test_actions_are_found_by_type_symbol_cusip_day_region_and_id():
         assert await ids_of(session, f"{span}&symbols=NEW") == [4]
         assert await ids_of(session, f"{span}&cusips=000000003,000000008") == [3, 4]
         assert await ids_of(session, f"{span}&region=non_us") == []
+        assert await ids_of(session, "start=0001-01-01&end=9999-12-31") == [3, 1, 4, 2]
         assert await ids_of(session, f"ids={found[1].id}") == [2]
         for query, message in (
             (f"ids={found[1].id}&symbols=AAA", "ids is mutually exclusive with all other filters"),

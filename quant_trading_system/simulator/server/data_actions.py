@@ -132,4 +132,4 @@ def _days(venue: Venue, query: DataQuery) -> tuple[date, date]:
     first, last = query.date_alone("start") or today, query.date_alone("end") or today
     if last < first:
         raise invalid_data("end should not be before start")
-    return first, last
+    return max(first, FIRST_DAY), min(last, LAST_DAY)
