@@ -85,13 +85,13 @@ async def test_pages_join_to_the_whole_in_either_direction_and_tell_nothing_of_t
 
 async def test_hours_of_a_saturday_are_counted_from_greenwich_midnight_and_made_of_their_minutes():
     async with served(symbols=SYMBOLS) as (_, session):
-        path = "/v1beta3/crypto/us/bars?symbols=BTC/USD&start=2024-06-01T04:00:00Z&end=2024-06-01T11:59:59Z&limit=10000"
-        _, hours = await call(session, "GET", f"{path}&timeframe=4Hour")
+        path = "/v1beta3/crypto/us/bars?symbols=BTC/USD&start=2024-06-01T06:00:00Z&end=2024-06-01T17:59:59Z&limit=10000"
+        _, hours = await call(session, "GET", f"{path}&timeframe=6Hour")
         _, minutes = await call(session, "GET", f"{path}&timeframe=1Min")
     of_hours, of_minutes = hours["bars"]["BTC/USD"], minutes["bars"]["BTC/USD"]
-    assert [bar["t"] for bar in of_hours] == ["2024-06-01T04:00:00Z", "2024-06-01T08:00:00Z"]
+    assert [bar["t"] for bar in of_hours] == ["2024-06-01T06:00:00Z", "2024-06-01T12:00:00Z"]
     assert sum(bar["n"] for bar in of_hours) == sum(bar["n"] for bar in of_minutes)
-    assert of_hours[0]["h"] == max(bar["h"] for bar in of_minutes if bar["t"] < "2024-06-01T08")
+    assert of_hours[0]["h"] == max(bar["h"] for bar in of_minutes if bar["t"] < "2024-06-01T12")
     assert of_hours[1]["c"] == of_minutes[-1]["c"]
 
 

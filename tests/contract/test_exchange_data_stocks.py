@@ -219,6 +219,7 @@ async def test_the_delayed_feed_tells_what_was_a_quarter_of_an_hour_ago():
     assert delayed["minuteBar"] == before["minuteBar"]
     assert delayed["prevDailyBar"] == before["prevDailyBar"] == now["prevDailyBar"]
     assert delayed["dailyBar"]["v"] < now["dailyBar"]["v"]
+    assert delayed["dailyBar"]["o"] == now["dailyBar"]["o"]  # the bell's, not the early hours'
 
 
 async def test_a_currency_is_told_when_it_is_named_and_must_be_the_dollar():

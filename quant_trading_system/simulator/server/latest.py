@@ -119,8 +119,8 @@ class DelayedStocks(LatestStocks):
         today = calendar.session_on(new_york_date(self._now_ns))
         days = list(self._market.bars(symbol, DAY, self._now_ns - BACK_NS, self._now_ns))
         if today is not None and days and days[-1].ts_ns == new_york_ns(today.day):
-            minutes = self._market.bars(symbol, MINUTE, today.open_ns, self._now_ns - NANOS_PER_MINUTE)
-            ended = [bar for bar in minutes if today.contains(bar.ts_ns)]
+            last_ns = min(self._now_ns - NANOS_PER_MINUTE, today.close_ns - 1)
+            ended = list(self._market.bars(symbol, MINUTE, today.open_ns, last_ns))
             days[-1:] = [join_bars(ended, days[-1].ts_ns)] if ended else []
         return days[-1] if days else None, days[-2] if len(days) > 1 else None
 

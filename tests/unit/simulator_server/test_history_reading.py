@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.corporate_actions import AdjustmentFactors, CorporateAction
 from quant_trading_system.simulator.events import SimBar
 from quant_trading_system.simulator.instants import NEW_YORK, new_york_ns
+from quant_trading_system.simulator.server.actions import effective_actions
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.names import END_NS, Name, names_of
 from quant_trading_system.simulator.server.ranges import backward, backward_ticks, forward, stepping
@@ -90,6 +92,18 @@ def test_decades_without_a_row_are_crossed_in_few_steps():
     assert len(asked) < 1_500
 
 
+def test_a_day_that_is_decoded_from_its_beginning_is_stepped_through_no_further_than_the_range():
+    asked: list[int] = []
+
+    def read(first_ns: int, last_ns: int) -> list[int]:
+        asked.append(first_ns)
+        return [last_ns]
+
+    start_ns = BEGIN_NS + 3 * 60 * MINUTE_NS
+    assert next(filter(None, stepping(read, day_of)(start_ns, start_ns + DAY_NS))) == start_ns + DAY_NS
+    assert asked == [*range(BEGIN_NS, start_ns + 1, 5 * MINUTE_NS), start_ns]
+
+
 def minute_bars(count: int) -> list[SimBar]:
     return [
         SimBar("AAPL", 1.0, 2.0 + place, 0.5, 1.5, 10.0, BEGIN_NS + place * 7 * MINUTE_NS, 3, 1.25)
@@ -153,12 +167,34 @@ def test_a_ticker_that_is_given_away_belongs_to_its_holder_of_the_day():
     )  # fmt: skip
 
 
+def test_who_asks_by_a_name_that_is_gone_gets_what_was_traded_under_it_and_no_more():
+    changes = [renaming("THEFACEBOOK", "FB", date(2005, 9, 20)), *CHANGES]
+    assert names_of("FB", changes, date(2024, 1, 2)) == (Name("FB"),)
+    assert [name.symbol for name in names_of("META", changes, date(2024, 1, 2))] == ["THEFACEBOOK", "FB", "META"]
+
+
 def test_names_in_a_circle_end():
     changes = [renaming("A", "B", date(2020, 1, 2)), renaming("B", "A", date(2021, 1, 4))]
     assert [name.symbol for name in names_of("A", changes, date(2022, 1, 3))] == ["A", "B", "A"]
 
 
 # --- adjustments
+
+
+def test_an_action_has_taken_effect_from_its_ex_date_on_and_not_when_it_is_booked():
+    market = ScriptedMarket(("X",), start_ns=Nanos(BEGIN_NS))
+    days = {"past": (3, 4), "booked_late": (4, 20), "today": (10, 10), "booked_early": (11, 9)}
+    market.announce(
+        *(
+            CorporateAction(
+                id=name, kind="cash_dividend", symbol="X", cash=Decimal(1),
+                ex_date=date(2024, 6, ex), process_date=date(2024, 6, booked),
+            )
+            for name, (ex, booked) in days.items()
+        )
+    )  # fmt: skip
+    found = effective_actions(market, date(2024, 6, 4), date(2024, 6, 10))
+    assert [action.id for action in found] == ["booked_late", "today"]
 
 
 def test_a_split_divides_prices_and_multiplies_volume_of_the_bars_before_it():
