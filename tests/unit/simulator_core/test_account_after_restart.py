@@ -51,6 +51,15 @@ def test_transfers_busts_and_corrections_are_in_the_books_again(path):
     assert len({entry.id for entry in again.exchange.activities()}) == 3, "ids go on"
 
 
+def test_what_was_held_over_night_is_known_to_have_been(path):
+    floor = Floor(journal=Journal(path))
+    floor.hold(10)
+    turn_to(floor, TUESDAY)
+    again = killed(floor, path)
+    assert again.exchange.account() == floor.exchange.account()
+    assert again.exchange.account().buying_power == 4 * (floor.exchange.account().last_equity - 300)
+
+
 def test_the_turn_of_a_day_is_not_repeated(path):
     floor = Floor(journal=Journal(path))
     floor.hold(10)

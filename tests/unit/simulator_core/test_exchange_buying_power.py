@@ -241,6 +241,24 @@ def test_a_wrong_total_is_found():
         floor.exchange.check()
 
 
+@pytest.mark.parametrize(("qty", "reserved"), [("10", 900), ("200", 18_000)])
+def test_while_an_order_is_being_replaced_the_larger_of_both_is_reserved(qty, reserved):
+    floor = Floor()
+    order = floor.submit(buy(qty="100", type="limit", limit_price="90"))
+    floor.wait()
+    floor.exchange.replace(order.id, OrderChange.from_body({"qty": qty}))
+    assert order.status == "pending_replace"
+    assert floor.exchange.account().buying_power == 400_000 - max(9_000, reserved)
+    floor.wait()
+    assert floor.exchange.account().buying_power == 400_000 - reserved
+
+
+def test_before_the_open_a_market_buy_is_checked_at_the_middle_of_the_quote():
+    floor = Floor(start_ns=OPEN_NS - 3600 * NANOS_PER_SECOND, quoted=False)
+    floor.quote(99.00, 101.00)
+    assert refusal_of(floor.submit, buy(qty="4000")).extra["cost_basis"] == "410000"
+
+
 def test_reservations_are_gone_with_their_orders():
     floor = Floor()
     floor.submit(buy(qty="10", type="limit", limit_price="90"))
