@@ -240,13 +240,19 @@ def _usd(amount: Decimal) -> float:
 def _range(query: HistoryQuery, now_ns: int) -> tuple[int, int]:
     """The stamps between which points are wanted. A period counts calendar days back from its end."""
     days = _period_days(query.period or "1M")
-    if query.start_ns is not None and query.end_ns is None:
-        until_ns = now_ns if query.period is None else query.start_ns + days * NANOS_PER_DAY
-        return query.start_ns, min(until_ns, now_ns)
-    last_ns = min(now_ns, query.end_ns if query.end_ns is not None else now_ns)
-    if query.start_ns is not None:
-        return query.start_ns, last_ns
+    start_ns, end_ns = _in_our_time(query.start_ns), _in_our_time(query.end_ns)
+    if start_ns is not None and end_ns is None:
+        until_ns = now_ns if query.period is None else start_ns + days * NANOS_PER_DAY
+        return start_ns, min(until_ns, now_ns)
+    last_ns = min(now_ns, end_ns if end_ns is not None else now_ns)
+    if start_ns is not None:
+        return start_ns, last_ns
     return _start_of_period(last_ns, days), last_ns
+
+
+def _in_our_time(stamp_ns: int | None) -> int | None:
+    """Not before 1970: New York's clocks cannot show the year 1."""
+    return None if stamp_ns is None else max(0, stamp_ns)
 
 
 def _start_of_period(last_ns: int, days: int) -> int:

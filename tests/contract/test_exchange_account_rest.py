@@ -127,6 +127,7 @@ async def test_portfolio_history_has_arrays_of_one_length():
         assert (status, error["message"]) == (422, "invalid period: 1Y")
         assert (await call(session, "GET", f"{path}?cashflow_types=NOPE"))[0] == 422
         assert "cashflow" not in (await call(session, "GET", path))[1]
+        assert (await call(session, "GET", f"{path}?end=0001-01-01"))[1]["timestamp"] == []
 
 
 async def test_watchlists_answer_to_every_verb_by_id_and_by_name():
@@ -218,8 +219,8 @@ async def test_the_third_calendar_has_the_hours_of_each_phase():
         _, week = await call(session, "GET", "/v3/calendar/IEX")
         assert [day["date"] for day in week["calendar"]][:2] == ["2024-06-03", "2024-06-04"]
         assert len(week["calendar"]) == 6, "a week from today, both ends included"
-        for path in ("/v3/calendar/LSE", "/v3/clock?markets=NONE", "/v3/clock?time=2999-01-01T00:00:00Z"):
-            assert (await call(session, "GET", path))[0] == 400
+        for path in ("calendar/LSE", "clock?markets=NONE", "clock?time=2999-01-01T00:00:00Z", "clock?time=0001-01-01"):
+            assert (await call(session, "GET", f"/v3/{path}"))[0] == 400
 
 
 async def test_announcements_are_found_by_type_symbol_and_date():

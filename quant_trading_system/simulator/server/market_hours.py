@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from quant_trading_system.simulator.calendar import FIRST_YEAR, LAST_YEAR, sessions_between, settlement_date
-from quant_trading_system.simulator.instants import new_york_date
+from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.errors import json_answer
 from quant_trading_system.simulator.server.hours_wire import (
@@ -23,6 +23,7 @@ from quant_trading_system.simulator.server.venue import VENUE
 
 CALENDAR_FIRST = date(max(1970, FIRST_YEAR), 1, 1)  # Alpaca's own begins in 1970
 CALENDAR_LAST = date(min(2029, LAST_YEAR), 12, 31)
+CALENDAR_FIRST_NS = new_york_ns(CALENDAR_FIRST)
 _SETTLEMENT_DAYS_MAX = 7  # between a trade and its settlement, weekends and holidays counted
 _ONE_WEEK = timedelta(days=7)
 
@@ -57,7 +58,10 @@ async def _calendar(request: web.Request) -> web.Response:
 async def _clocks(request: web.Request) -> web.Response:
     query = Query(request.query, _unreadable)
     markets = [market_of(code) for code in query.names("markets")] or US_EQUITY_MARKETS
-    now_ns = query.instant("time") or request.app[VENUE].exchange.now_ns
+    asked_ns = query.instant("time")
+    now_ns = request.app[VENUE].exchange.now_ns if asked_ns is None else asked_ns
+    if now_ns < CALENDAR_FIRST_NS:
+        raise _unreadable("invalid time: the calendar does not reach so far")
     return json_answer({"clocks": [market_clock_json(market, now_ns) for market in markets]})
 
 
