@@ -68,6 +68,17 @@ async def test_the_original_fills_before_it_is_replaced():
         assert (await call(session, "GET", f"/v2/orders/{order['id']}"))[1]["status"] == "filled"
 
 
+async def test_an_event_stream_is_refused_and_begins_when_the_plan_is_healed():
+    async with served() as (exchange, session):
+        for kind, status in (("error_503", 503), ("html_error", 401)):
+            exchange.set_faults({"kind": kind, "where": "GET /v2/events/*"})
+            async with session.get("/v2/events/trades") as answer:
+                assert answer.status == status
+        exchange.set_faults()
+        async with session.get("/v2/events/trades") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/event-stream")
+
+
 async def test_the_same_plan_and_seed_fire_at_the_same_requests_whatever_the_other_rules_do():
     rules = [{"kind": "error_500", "where": "POST /v2/orders", "probability": 0.4}]
     others = [*rules, {"kind": "latency", "where": "GET *", "probability": 0.5, "latency_ms": 1}]
