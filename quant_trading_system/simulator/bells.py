@@ -76,9 +76,10 @@ class Bells:
             session = self._market.session_closing_after(session.close_ns)
         phase = phase_of(session, now_ns)
         if session is None or phase == "closed":
-            self._floor.turn("closed", quotes_since_ns=now_ns)
+            self._floor.turn("closed", now_ns, quotes_since_ns=now_ns)
         else:
-            self._floor.turn(phase, quotes_since_ns=session.pre_market_ns if phase == "pre" else session.open_ns)
+            since_ns = session.pre_market_ns if phase == "pre" else session.open_ns
+            self._floor.turn(phase, now_ns, quotes_since_ns=since_ns)
         if session is not None:
             self._go_on(session, now_ns)
             self._plan(session, after_ns=now_ns)
@@ -88,7 +89,8 @@ class Bells:
 
     def ring(self, action: Action, now_ns: Nanos) -> None:
         self._rings[action](now_ns)
-        self._attendance.recount(self._index.open())
+        if action is not Action.SAMPLE:  # which rings all day
+            self._attendance.recount(self._index.open())
 
     def release_due(self, now_ns: Nanos) -> None:
         """Send every order that waited for these hours to the venue."""
@@ -120,7 +122,7 @@ class Bells:
 
     def _begin_day(self, now_ns: Nanos) -> None:
         self._office.open_day(new_york_date(now_ns), now_ns)
-        self._floor.turn("pre", quotes_since_ns=now_ns)
+        self._floor.turn("pre", now_ns, quotes_since_ns=now_ns)
         self._expire_due(now_ns)
         self.release_due(now_ns)
 
@@ -130,18 +132,18 @@ class Bells:
 
     def _open(self, now_ns: Nanos) -> None:
         self._floor.is_opening_auction_sent = False
-        self._floor.turn("regular", quotes_since_ns=now_ns)
+        self._floor.turn("regular", now_ns, quotes_since_ns=now_ns)
         self._floor.await_auction(prints.OPENING)
         self.release_due(now_ns)
 
     def _close(self, now_ns: Nanos) -> None:
         self._floor.await_auction(prints.CLOSING)
-        self._floor.turn("post", quotes_since_ns=now_ns)
+        self._floor.turn("post", now_ns, quotes_since_ns=now_ns)
         self._expire_due(now_ns)
         self._office.close_day(now_ns)
 
     def _end_day(self, now_ns: Nanos) -> None:
-        self._floor.turn("closed", quotes_since_ns=now_ns)
+        self._floor.turn("closed", now_ns, quotes_since_ns=now_ns)
         self._expire_due(now_ns)
         following = self._market.session_closing_after(now_ns)
         if following is not None:

@@ -240,7 +240,7 @@ class OrderDesk:
         self._tell_fill(order, execution, now_ns)
         return execution
 
-    def plan_match(self, order: SimOrder, now_ns: Nanos) -> None:
+    def plan_match(self, order: SimOrder, now_ns: int) -> None:
         """Let an order meet the market after a moment."""
         self._plan(Action.MATCH, order, now_ns)
 
@@ -315,23 +315,30 @@ class OrderDesk:
         self._states.become_new(order, now_ns)
         self.plan_match(order, now_ns)
 
-    def _plan(self, action: Action, order: SimOrder, now_ns: Nanos) -> None:
+    def _plan(self, action: Action, order: SimOrder, now_ns: int) -> None:
         self._schedule.plan(now_ns + self._latency.delay_ns(action, order.sequence), action, order.id)
 
-    def resume(self, order: SimOrder, now_ns: Nanos) -> None:
-        """Plan again what was planned for an order before a restart."""
+    def resume(self, order: SimOrder, *, is_sent: bool) -> None:
+        """Plan again what was planned for an order before a restart, for when it would have been.
+
+        Args:
+            is_sent: whether these are hours in which the order goes to the venue.
+        """
         match order.status:
             case "pending_new" if order.replaces is not None:
-                self._plan(Action.REPLACE, order, now_ns)
+                self._plan(Action.REPLACE, order, order.submitted_at_ns)
             case "pending_replace" if order.replaced_by is not None:
-                self._plan(Action.REPLACE, self._index.known(order.replaced_by), now_ns)
+                new = self._index.known(order.replaced_by)
+                self._plan(Action.REPLACE, new, new.submitted_at_ns)
             case "pending_new":
-                self._plan(Action.ACKNOWLEDGE, order, now_ns)
+                self._plan(Action.ACKNOWLEDGE, order, order.updated_at_ns)
+            case "accepted" if is_sent:
+                self._plan(Action.ACKNOWLEDGE, order, order.updated_at_ns)
             case "pending_cancel":
-                self._plan(Action.CANCEL, order, now_ns)
+                self._plan(Action.CANCEL, order, order.cancel_requested_at_ns or order.updated_at_ns)
             case _:
                 pass
         if order.is_watched:
-            self.plan_match(order, now_ns)
+            self.plan_match(order, order.new_at_ns or order.updated_at_ns)
         if order.doomed_at_ns is not None:
             self._schedule.plan(order.doomed_at_ns, Action.REJECT, order.id)

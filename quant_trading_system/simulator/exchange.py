@@ -324,7 +324,7 @@ class Exchange(ExchangeOrders):
             self._recorder.event_sequence = restored.event_sequence
             self.restored_events = tuple(restored.events)
             self._valuation.reservations.begin(self._index.open())
-        self._day.begin(states=states, executions=self._books.executions)
+        self._day.begin(states)
 
     def _keep_watchlist(self, watchlist_id: str, watchlist: Watchlist | None) -> None:
         self._recorder.fact(WatchlistRecord(watchlist_id=watchlist_id, watchlist=watchlist))

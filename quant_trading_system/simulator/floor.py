@@ -14,11 +14,11 @@ from quant_trading_system.simulator.assets import SimAsset
 from quant_trading_system.simulator.calendar import Phase
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
-from quant_trading_system.simulator.events import Execution, SimQuote, SimTrade
+from quant_trading_system.simulator.events import SimLuld, SimQuote, SimTrade
 from quant_trading_system.simulator.halt_desk import HaltDesk
 from quant_trading_system.simulator.impact import Pricing
 from quant_trading_system.simulator.matcher import IMMEDIATE_TIMES_IN_FORCE, Matcher
-from quant_trading_system.simulator.numbers import ZERO, exact
+from quant_trading_system.simulator.numbers import exact
 from quant_trading_system.simulator.order_book import OrderBook
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.recorder import Recorder
@@ -55,35 +55,28 @@ class Floor:
 
     # --- hours --------------------------------------------------------------------------------------------------------
 
-    def turn(self, phase: Phase, *, quotes_since_ns: int) -> None:
+    def turn(self, phase: Phase, now_ns: Nanos, *, quotes_since_ns: int) -> None:
         """Let other hours begin for equities. The last regular quotes stay good for the late session."""
         self.phase = self._matcher.phase = phase
         self._quotes_since_ns = quotes_since_ns
+        self.halts.turn(is_regular=phase == "regular")
         for book in self._books.values():
             if self._is_crypto(book):
                 continue
             if phase != "post":
                 book.quote = None
-            self.halts.turn(book, is_regular=phase == "regular")
             self._reseat(book)
+            self._matcher.try_takers(book, now_ns)
 
     def know_quotes(self, quotes: Iterable[SimQuote], *, now_ns: int) -> None:
         """Take over the latest quotes: after a restart in the middle of a phase, or of a pair that nobody watched."""
         for quote in quotes:
             book = self._books[quote.symbol]
+            if book.state.halt or book.state.is_reopening:
+                continue  # what was quoted before the halt is gone
             since_ns = 0 if self._is_crypto(book) else self._quotes_since_ns
             if since_ns <= quote.ts_ns <= now_ns:
                 book.quote = quote
-
-    def recall(self, executions: Iterable[Execution]) -> None:
-        """Take what was executed since the latest quotes, newest first, from the sizes that they show."""
-        for execution in executions:
-            if execution.timestamp_ns < self._quotes_since_ns:
-                return
-            book = self._books[execution.symbol]
-            touch = book.touch(is_buy=execution.side == "buy")
-            if touch is not None and book.quote is not None and execution.timestamp_ns >= book.quote.ts_ns:
-                touch.size_left = max(ZERO, touch.size_left - execution.qty)
 
     def takes(self, order: SimOrder) -> bool:
         """Whether an order is sent to the venue now; otherwise it waits for its hour."""
@@ -109,12 +102,18 @@ class Floor:
         if trade.price <= book.trade_low or trade.price >= book.trade_high:
             self._meet_print(book, trade)
 
+    def on_bands(self, event: SimLuld) -> None:
+        """Keep new price bands; who stood outside the old ones may stand inside."""
+        self.halts.on_bands(event)
+        self._matcher.try_takers(self._books[event.symbol], Nanos(event.ts_ns))
+
     def _meet_quote(self, book: OrderBook, quote: SimQuote) -> None:
         if book.state.halt:
             book.quote = None
             return
-        if book.auction == prints.REOPENING:
-            book.auction = ""  # nothing was printed first: the halt ends with this quote
+        if book.state.is_reopening:
+            book.reopen()  # nothing was printed first: the halt ends with this quote
+            self._recorder.symbol_changed(book.state)
         if book.state.limit_up or book.state.limit_down:
             self.halts.watch_bands(book, quote)
         self._matcher.meet_quote(book, quote)
@@ -122,11 +121,12 @@ class Floor:
     def _meet_print(self, book: OrderBook, trade: SimTrade) -> None:
         if book.state.halt:
             return
-        if book.auction and prints.is_auction(trade, book.auction):
+        is_cross = bool(book.auction) and prints.is_auction(trade, book.auction)
+        if is_cross:
             self._matcher.cross(book, price=exact(trade.price), size=exact(trade.size), now_ns=Nanos(trade.ts_ns))
         if trade.price <= book.restriction_below:
             self.halts.watch_fall(book, trade)
-        self._matcher.meet_print(book, trade)
+        self._matcher.meet_print(book, trade, is_spent=is_cross)
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
@@ -141,16 +141,15 @@ class Floor:
         is_known = order.id in book.members
         if not is_known:
             book.join(order)
+            if book.state.limit_up:
+                self._recorder.symbol_changed(book.state)  # from now on its bands matter
         if book.state.halt or not takes_part(order, self.phase):
             if order.time_in_force in IMMEDIATE_TIMES_IN_FORCE:
                 self._desk.cancel_now(order, now_ns)
             return
         if not is_known:
             book.seat(order)
-        if book.auction != prints.REOPENING:
-            self._matcher.attempt(book, order, now_ns)
-            book.reseat_takers()
-            book.refresh()
+        self._matcher.try_takers(book, now_ns)
 
     def _admit_to_auction(self, book: OrderBook, order: SimOrder, now_ns: Nanos) -> None:
         kind, phase = (prints.OPENING, "pre") if order.time_in_force == "opg" else (prints.CLOSING, "regular")

@@ -36,6 +36,7 @@ class HaltDesk:
     ) -> None:
         self.silent: set[str] = set()  # halted by this exchange
         self.on_change: Callable[[OrderBook], None] = OrderBook.refresh  # gives the places of a book anew
+        self._is_regular = False
         self._assets = assets
         self._books = books
         self._market = market
@@ -68,12 +69,15 @@ class HaltDesk:
             return False
         return state.resumes_at_ns is None or (resumes_at_ns is not None and state.resumes_at_ns >= resumes_at_ns)
 
-    def turn(self, book: OrderBook, *, is_regular: bool) -> None:
+    def turn(self, *, is_regular: bool) -> None:
         """Other hours begin: bands and the watch for a fall are of regular ones."""
-        if not is_regular:
-            book.state.limit_up = book.state.limit_down = 0.0
-            book.state.limit_state_since_ns = None
-        book.restriction_below = inf if is_regular else -inf
+        self._is_regular = is_regular
+        for book in self._books.values():
+            if not is_regular:
+                book.state.limit_up = book.state.limit_down = 0.0
+                book.state.limit_state_since_ns = None
+            is_watched = is_regular and self._assets[book.symbol].asset_class != CRYPTO
+            book.restriction_below = inf if is_watched else -inf
 
     def is_halted(self, symbol: str) -> bool:
         return bool(self._books[symbol].state.halt)
@@ -116,6 +120,8 @@ class HaltDesk:
 
     def on_bands(self, event: SimLuld) -> None:
         """New price bands."""
+        if not self._is_regular:
+            return  # the plan is of regular hours
         book = self._books[event.symbol]
         book.state.limit_up, book.state.limit_down = event.limit_up, event.limit_down
         if book.members:  # without orders the next bands come soon enough after a restart
@@ -129,7 +135,10 @@ class HaltDesk:
         for state in states:
             if state.symbol not in self._books:
                 continue
-            self._books[state.symbol].state = state
+            book = self._books[state.symbol]
+            book.state = state
+            if state.is_reopening:
+                book.auction = prints.REOPENING
             if state.is_own_halt:
                 self.silent.add(state.symbol)
             if state.resumes_at_ns is not None:
@@ -157,8 +166,9 @@ class HaltDesk:
         state = book.state
         state.halt, state.is_own_halt, state.resumes_at_ns = "", False, None
         self.silent.discard(book.symbol)
-        if not book.auction and book.members:
-            book.auction = prints.REOPENING
+        book.quote = None
+        state.is_reopening = True
+        book.auction = book.auction or prints.REOPENING
         self._recorder.symbol_changed(state)
         self.on_change(book)
 

@@ -56,7 +56,7 @@ class Pricing:
         self._activity: dict[str, Activity] = {}
 
     def price(self, order: SimOrder, touch: Touch, quote: SimQuote, state: SymbolState, now_ns: Nanos) -> Decimal:
-        """USD a share at which an order takes from a touch; never beyond its limit."""
+        """USD a share at which an order takes from a touch; never beyond its limit or the bands."""
         price = touch.price
         cost = self._cost(order, touch, state, now_ns)
         if cost > 0:
@@ -64,24 +64,24 @@ class Pricing:
             price = max(_tick(order, price), moved.quantize(_tick(order, price), ROUND_HALF_UP))
         elif self._settings.improvement_probability > 0:
             price = self._improved(order, touch, quote)
+        worst = [exact(state.limit_up if order.is_buy else state.limit_down)] if state.limit_up else []
         limit = effective_limit(order)
-        if limit is None:
-            return price
-        return min(price, limit) if order.is_buy else max(price, limit)
+        if limit is not None:
+            worst.append(limit)
+        return min([price, *worst]) if order.is_buy else max([price, *worst])
 
-    def leave_behind(self, order: SimOrder, qty: Decimal, state: SymbolState, now_ns: Nanos) -> bool:
-        """Let a fill that has just been booked move the price for later ones; True where it does."""
+    def leave_behind(self, order: SimOrder, qty: Decimal, state: SymbolState, now_ns: Nanos) -> None:
+        """Let a fill that has just been booked move the price for later ones."""
         beyond = min(qty, _beyond(order))
         if beyond <= ZERO or self._settings.impact_permanent == 0:
-            return False
+            return
         activity = self._activity_of(order.symbol, now_ns)
         if activity is None:
-            return False
+            return
         moved = self._settings.impact_permanent * activity.deviation * float(beyond) / activity.volume
         left = self._left(state, now_ns) + (moved if order.is_buy else -moved)
         state.impact_fraction = max(-IMPACT_FRACTION_MAX, min(IMPACT_FRACTION_MAX, left))
         state.impact_at_ns = now_ns
-        return True
 
     def _cost(self, order: SimOrder, touch: Touch, state: SymbolState, now_ns: Nanos) -> float:
         """The fraction of the price that is added against the order."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from math import inf
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator import prints, queue_position
@@ -27,7 +28,7 @@ from quant_trading_system.simulator.matching import (
     take,
 )
 from quant_trading_system.simulator.numbers import ZERO, exact
-from quant_trading_system.simulator.order_book import OrderBook, reached
+from quant_trading_system.simulator.order_book import Entry, OrderBook, reached
 from quant_trading_system.simulator.orders import MATCHING_STATUSES, SimOrder
 from quant_trading_system.simulator.recorder import Recorder
 from quant_trading_system.simulator.sessions import AUCTION_TIMES_IN_FORCE, takes_part
@@ -56,26 +57,30 @@ class Matcher:
 
     def meet_quote(self, book: OrderBook, quote: SimQuote) -> None:
         """Let a book's orders meet its new quote."""
-        now_ns = Nanos(quote.ts_ns)
+        now_ns, bid, ask = Nanos(quote.ts_ns), quote.bid_price, quote.ask_price
+        is_moved = bool(book.takers)
         for order in tuple(book.takers):
-            self.attempt(book, order, now_ns)
-        ask, bid = quote.ask_price, quote.bid_price
-        if ask > 0:
-            self._meet_side(book, reached(book.buys, -ask), is_buy=True, now_ns=now_ns)
-        if bid > 0:
-            self._meet_side(book, reached(book.sells, bid), is_buy=False, now_ns=now_ns)
-        self._see_touch(reached(book.buys, -bid), bid, quote.bid_size)
-        if ask > 0:
-            self._see_touch(reached(book.sells, ask), ask, quote.ask_size)
-        else:
-            self._see_touch([entry[2] for entry in book.sells], ask, 0.0)  # nobody sells: all of ours lead
-        book.reseat_takers()
-        book.refresh()
+            self._attempt(book, order, now_ns)
+        if book.buys:
+            other = -ask if ask > 0 else -inf
+            is_moved |= self._meet_side(book, book.buys, is_buy=True, other=other, now_ns=now_ns)
+            is_moved |= self._see_touch(book.buys, -bid, quote.bid_size)
+        if book.sells:
+            other = bid if bid > 0 else -inf
+            is_moved |= self._meet_side(book, book.sells, is_buy=False, other=other, now_ns=now_ns)
+            is_moved |= self._see_touch(book.sells, ask if ask > 0 else inf, quote.ask_size)
+        if is_moved or book.state.limit_up or book.state.limit_down:
+            book.reseat_takers()
+            book.refresh()
 
-    def meet_print(self, book: OrderBook, trade: SimTrade) -> None:
-        """Fill what a print went through, and let it elect stops."""
+    def meet_print(self, book: OrderBook, trade: SimTrade, *, is_spent: bool) -> None:
+        """Fill what a print went through, and let it elect stops.
+
+        Args:
+            is_spent: whether the print was an auction in which the book has traded already.
+        """
         now_ns = Nanos(trade.ts_ns)
-        if prints.was_met(trade):
+        if prints.was_met(trade) and not is_spent:
             self._meet_volume(book, reached(book.buys, -trade.price), trade, now_ns)
             self._meet_volume(book, reached(book.sells, trade.price), trade, now_ns)
         if prints.is_last_sale(trade) and _is_inside(book.quote, trade.price):
@@ -85,8 +90,16 @@ class Matcher:
         book.reseat_takers()
         book.refresh()
 
-    def attempt(self, book: OrderBook, order: SimOrder, now_ns: Nanos) -> None:
-        """Let an order take from the touch, or begin to rest. The caller reseats the takers."""
+    def try_takers(self, book: OrderBook, now_ns: Nanos) -> None:
+        """Let who waits to take meet the quote as it stands."""
+        if book.takers:
+            for order in tuple(book.takers):
+                self._attempt(book, order, now_ns)
+            book.reseat_takers()
+            book.refresh()
+
+    def _attempt(self, book: OrderBook, order: SimOrder, now_ns: Nanos) -> None:
+        """Let an order take from the touch, or begin to rest. The caller gives the takers their places anew."""
         if order.status not in MATCHING_STATUSES or needs_election(order) or order.is_resting:
             return
         touch, quote = book.touch(is_buy=order.is_buy), book.quote
@@ -128,12 +141,16 @@ class Matcher:
         fill = take(order, touch, price=price, fraction=fraction)
         if fill is None:
             return
-        touch.size_left -= fill.qty
+        self._take_size(book, fill.qty, is_buy=order.is_buy)
         self._book_fill(book, order, fill, now_ns)
-        if self._pricing.leave_behind(order, fill.qty, book.state, now_ns):
-            self._recorder.symbol_changed(book.state)
+        self._pricing.leave_behind(order, fill.qty, book.state, now_ns)
         if fraction is not None and order.is_open:
             self._desk.plan_match(order, now_ns)  # the rest is evaluated again, even if no quote follows
+
+    def _take_size(self, book: OrderBook, qty: Decimal, *, is_buy: bool) -> None:
+        """What one order takes from a quote, the next one does not find there, after a restart neither."""
+        book.take(qty, is_buy=is_buy)
+        self._recorder.symbol_changed(book.state)
 
     def _partial_fraction(self, order: SimOrder) -> float | None:
         """One marketable order in ten fills in part first (reference 2.14)."""
@@ -145,13 +162,19 @@ class Matcher:
 
     # --- resting orders -----------------------------------------------------------------------------------------------
 
-    def _meet_side(self, book: OrderBook, orders: Iterable[SimOrder], *, is_buy: bool, now_ns: Nanos) -> None:
-        """The other side came to resting orders: they fill at their own prices by the size that it shows."""
+    def _meet_side(self, book: OrderBook, entries: list[Entry], *, is_buy: bool, other: float, now_ns: Nanos) -> bool:
+        """The other side, as a signed price, came to resting orders: they fill at their own prices by the size that
+        it shows. True where it reached any."""
+        if entries[0][0] > other:
+            return False
         touch = book.touch(is_buy=is_buy)
-        for order in orders:
+        for order in reached(entries, other):
             if touch is None or touch.size_left <= ZERO:
-                return
-            touch.size_left -= self._fill_resting(book, order, touch.size_left, now_ns)
+                break
+            filled = self._fill_resting(book, order, touch.size_left, now_ns)
+            if filled:
+                self._take_size(book, filled, is_buy=is_buy)
+        return True
 
     def _meet_volume(self, book: OrderBook, orders: Iterable[SimOrder], trade: SimTrade, now_ns: Nanos) -> None:
         """A print beyond an order's price would have met it first; one at its price meets those ahead of it first."""
@@ -178,16 +201,24 @@ class Matcher:
         self._book_fill(book, order, fill, now_ns)
         return fill.qty
 
-    def _see_touch(self, orders: Iterable[SimOrder], price: float, shown: float) -> None:
-        """The touch on the orders' own side moved: who is at it sees its size, who is better leads."""
-        for order in orders:
-            assert order.limit_price is not None, f"order {order.id}: expected a limit price, resting in the book"
-            if float(order.limit_price) == price:
-                is_changed = queue_position.see_size(order, shown, cancel_power=self._fills.queue_cancel_power)
-            else:
-                is_changed = queue_position.lead(order)
-            if is_changed:
+    def _see_touch(self, entries: list[Entry], own: float, shown: float) -> bool:
+        """The touch on the orders' own side, as a signed price, moved: who is at it sees its size, who is better leads.
+
+        True where somebody has ended meanwhile and is to be forgotten.
+        """
+        has_ended, power = False, self._fills.queue_cancel_power
+        for price, _, order in entries:
+            if price > own:
+                break
+            if order.status not in MATCHING_STATUSES:
+                has_ended = True
+            elif (
+                queue_position.see_size(order, shown, cancel_power=power)
+                if price == own
+                else queue_position.lead(order)
+            ):
                 self._recorder.changed(order)
+        return has_ended
 
     # --- stops --------------------------------------------------------------------------------------------------------
 
@@ -211,7 +242,7 @@ class Matcher:
             del book.members[order.id]  # held until now: it joins again when it works
         else:
             book.seat(order)
-            self.attempt(book, order, now_ns)
+            self._attempt(book, order, now_ns)
 
     # --- auctions -----------------------------------------------------------------------------------------------------
 
@@ -219,7 +250,7 @@ class Matcher:
         """Trade the book's orders in the auction that it waits for, at one price."""
         for orders in _sides(self._auction_orders(book)):
             for order, fill in share_out(orders, price=price, size=size):
-                if order.status in MATCHING_STATUSES and _is_in_bands(book, price):
+                if order.status in MATCHING_STATUSES and _is_in_bands(book, price):  # a fill may end another order
                     self._book_fill(book, order, fill, now_ns)
         self.end_auction(book, now_ns)
 
@@ -231,26 +262,31 @@ class Matcher:
                 continue
             for order, fill in share_out(orders, price=touch.price, size=touch.size_left):
                 if order.status in MATCHING_STATUSES and _is_in_bands(book, touch.price):
-                    touch.size_left -= fill.qty
+                    self._take_size(book, fill.qty, is_buy=is_buy)
                     self._book_fill(book, order, fill, now_ns)
         self.end_auction(book, now_ns)
 
     def end_auction(self, book: OrderBook, now_ns: Nanos) -> None:
         """What did not trade in an opening or closing auction is canceled; after a halt it goes on."""
-        if book.auction != prints.REOPENING:
+        if book.auction == prints.REOPENING:
+            book.reopen()
+            self._recorder.symbol_changed(book.state)
+        else:
             for order in self._auction_orders(book):
-                book.waiting.pop(order.id, None)
-                if order.is_open:
-                    self._desk.cancel_now(order, now_ns)
+                self._desk.cancel_now(order, now_ns)
+            book.sweep()
         book.auction = ""
         book.reseat_takers()
         book.refresh()
 
     def _auction_orders(self, book: OrderBook) -> list[SimOrder]:
+        """Who takes part in the auction that the book waits for."""
         if book.auction == prints.REOPENING:
-            return [*book.takers, *(entry[2] for entry in (*book.buys, *book.sells))]
-        time_in_force = "opg" if book.auction == prints.OPENING else "cls"
-        return [order for order in book.waiting.values() if order.time_in_force == time_in_force]
+            orders = [*book.takers, *(entry[2] for entry in (*book.buys, *book.sells))]
+        else:
+            time_in_force = "opg" if book.auction == prints.OPENING else "cls"
+            orders = [order for order in book.waiting.values() if order.time_in_force == time_in_force]
+        return [order for order in orders if order.status in MATCHING_STATUSES]
 
     # --- what may never happen ----------------------------------------------------------------------------------------
 

@@ -7,11 +7,12 @@ never too little: adding an order widens them at once, what ends is forgotten wh
 from __future__ import annotations
 
 from bisect import insort
-from itertools import takewhile
+from decimal import Decimal
 from math import inf
 
 from quant_trading_system.simulator.events import SimQuote
 from quant_trading_system.simulator.matching import Touch, ask_of, bid_of, needs_election
+from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.prints import REOPENING
 from quant_trading_system.simulator.symbol_state import SymbolState
@@ -65,7 +66,7 @@ class OrderBook:
 
     def clear(self) -> None:
         """Nobody takes part; members stay members."""
-        self.takers: list[SimOrder] = []  # take from every quote: at the market, or not yet met by one
+        self.takers: list[SimOrder] = []  # by age; take from every quote: at the market, or not yet met by one
         self.buys: list[Entry] = []  # resting
         self.sells: list[Entry] = []
         self.falling: list[Entry] = []  # stops that a falling price elects
@@ -91,14 +92,14 @@ class OrderBook:
         elif order.is_resting:
             self._seat_resting(order)
         else:
-            self.takers.append(order)
+            insort(self.takers, order, key=_age)
             self.bid_low = self.ask_low = inf
 
     def _seat_stop(self, order: SimOrder) -> None:
         assert order.stop_price is not None, f"order {order.id}: expected a stop price"
         stop = float(order.stop_price)
         if order.type == "trailing_stop":
-            self.trailing.append(order)
+            insort(self.trailing, order, key=_age)
             self._widen_for_trailing(order)
         elif order.is_buy:
             insort(self.rising, (stop, order.sequence, order))
@@ -126,7 +127,23 @@ class OrderBook:
             return None
         if self._touches is None or self._touches[0] is not quote:
             self._touches = (quote, bid_of(quote), ask_of(quote))
+            if self.state.taken_at_ns == quote.ts_ns:
+                self._touches[1].size_left -= self.state.taken_of_bid
+                self._touches[2].size_left -= self.state.taken_of_ask
         return self._touches[2] if is_buy else self._touches[1]
+
+    def take(self, qty: Decimal, *, is_buy: bool) -> None:
+        """Shares were taken from the latest quote."""
+        touch, state = self.touch(is_buy=is_buy), self.state
+        assert touch is not None, f"{self.symbol}: expected a quote to take from"
+        assert self.quote is not None, f"{self.symbol}: expected a quote to take from"
+        touch.size_left -= qty
+        if state.taken_at_ns != self.quote.ts_ns:
+            state.taken_at_ns, state.taken_of_bid, state.taken_of_ask = self.quote.ts_ns, ZERO, ZERO
+        if is_buy:
+            state.taken_of_ask += qty
+        else:
+            state.taken_of_bid += qty
 
     def touched_stops(self, price: float) -> list[SimOrder]:
         """Stops that a print at a price reaches, nearest first; trailing ones are not among them."""
@@ -149,6 +166,13 @@ class OrderBook:
             entries[:] = [entry for entry in entries if entry[2] is not order]
         self.trailing = [other for other in self.trailing if other is not order]
 
+    def reopen(self) -> None:
+        """After a halt, the book trades continuously from now on; an auction that is due is still awaited."""
+        self.state.is_reopening = False
+        if self.auction == REOPENING:
+            self.auction = ""
+        self.refresh()
+
     def sweep(self) -> None:
         """Forget every member that is final."""
         self.members = {order_id: order for order_id, order in self.members.items() if order.is_open}
@@ -164,7 +188,7 @@ class OrderBook:
         """Narrow the floats to what matters now."""
         state = self.state
         buy, sell = -_first(self.buys), _first(self.sells)
-        is_quoted_for = bool(self.takers) or state.limit_state_since_ns is not None or self.auction == REOPENING
+        is_quoted_for = bool(self.takers) or state.limit_state_since_ns is not None or state.is_reopening
         self.bid_low = inf if is_quoted_for else buy
         self.ask_low = max(buy, state.limit_down or -inf)
         self.bid_high = min(sell, state.limit_up or inf)
@@ -186,9 +210,18 @@ class OrderBook:
         self.trade_high = min(self.trade_high, stop if order.is_buy else best)
 
 
+def _age(order: SimOrder) -> int:
+    return order.sequence
+
+
 def reached(entries: list[Entry], bound: float) -> list[SimOrder]:
     """The orders of sorted entries up to a signed price, as a list of its own: what follows may change the book."""
-    return [entry[2] for entry in takewhile(lambda entry: entry[0] <= bound, entries)]
+    orders = []
+    for price, _, order in entries:
+        if price > bound:
+            break
+        orders.append(order)
+    return orders
 
 
 def _first(entries: list[Entry]) -> float:

@@ -27,6 +27,7 @@ class OrderStates:
 
     def become_new(self, order: SimOrder, now_ns: Nanos) -> None:
         """The venue has it."""
+        order.new_at_ns = now_ns
         self.become(order, "new", now_ns)
         self._recorder.emit("new", order, now_ns, execution_id=self._chance.uuid("new", order.sequence))
 

@@ -75,6 +75,7 @@ class SimOrder(msgspec.Struct, kw_only=True):
     is_elected: bool = False  # its stop price has been touched
     is_resting: bool = False  # it was in the book and not marketable: from then on it fills at its own price
     check_price: Decimal = ZERO  # USD a share, what buying power is reserved at
+    new_at_ns: int | None = None  # when the venue had it; it meets the market a moment later
     queue_ahead: float | None = None  # shares before it at its price while it rests
     queue_shown: float | None = None  # shares displayed there when it last saw them
     shown_qty: Decimal | None = None  # displayed at the touch when it first took from it

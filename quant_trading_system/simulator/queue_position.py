@@ -40,7 +40,9 @@ def see_size(order: SimOrder, shown: float, *, cancel_power: float) -> bool:
         return False
     ahead = shown if ahead is None else ahead
     if shown_before is not None and shown < shown_before and ahead > 0:
-        front, back = ahead**cancel_power, max(0.0, shown_before - ahead) ** cancel_power
+        front, back = ahead, max(0.0, shown_before - ahead)
+        if cancel_power != 1.0:
+            front, back = front**cancel_power, back**cancel_power
         ahead = max(0.0, ahead - (shown_before - shown) * front / (front + back))
     order.queue_ahead, order.queue_shown = min(ahead, shown), shown
     return True

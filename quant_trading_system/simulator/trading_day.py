@@ -7,7 +7,7 @@ changes nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.assets import SimAsset
@@ -17,7 +17,6 @@ from quant_trading_system.simulator.bells import Bells
 from quant_trading_system.simulator.chance import Chance
 from quant_trading_system.simulator.desk import OrderDesk
 from quant_trading_system.simulator.events import (
-    Execution,
     MarketEvent,
     SimBar,
     SimLuld,
@@ -92,17 +91,16 @@ class TradingDay:
         self._marks = marks
         self._tape = tape
 
-    def begin(self, *, states: Iterable[SymbolState], executions: Sequence[Execution]) -> None:
+    def begin(self, states: Iterable[SymbolState]) -> None:
         """Stand at the present: plan the next bells, and let halts and open orders go on."""
         self._market.begin(self.now_ns)
         self.floor.halts.restore(states)
         self._bells.begin(self.now_ns)
         self.floor.know_quotes(filter(None, map(self._market.latest_quote, self._market.symbols)), now_ns=self.now_ns)
-        self.floor.recall(reversed(executions))
         for order in self._index.open():
-            self._desk.resume(order, self.now_ns)
+            self._desk.resume(order, is_sent=self.floor.takes(order))
             self.expect(order)
-        self._bells.release_due(self.now_ns)
+        self._run_planned(self.now_ns)  # who met the market before does so again at once
 
     def advance(self, now_ns: Nanos) -> None:
         """Play up to a moment, or EVENTS_PER_ADVANCE_MAX messages; a moment that has passed does nothing.
@@ -157,7 +155,7 @@ class TradingDay:
 
     def _hear(self, event: MarketEvent) -> None:
         if isinstance(event, SimLuld):
-            self.floor.halts.on_bands(event)
+            self.floor.on_bands(event)
         elif isinstance(event, SimStatus):
             self.floor.halts.on_status(event)
 
