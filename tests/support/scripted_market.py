@@ -9,7 +9,7 @@ from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.calendar import Session, session_closing_after
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
-from quant_trading_system.simulator.market.source import BarSpan, DayAuctions
+from quant_trading_system.simulator.market.source import BarSpan, DayAuctions, Reading
 
 
 class ScriptedMarket:
@@ -83,6 +83,10 @@ class ScriptedMarket:
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
         return [quote for quote in self._quotes.get(symbol, ()) if start_ns <= quote.ts_ns <= end_ns]
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int) -> Iterator[None]:
+        del reading, symbol, start_ns, end_ns
+        return iter(())
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
         return self._trades[symbol][-1] if self._trades[symbol] else None

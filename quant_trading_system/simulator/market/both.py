@@ -11,7 +11,7 @@ from quant_trading_system.simulator.calendar import Session
 from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderbook, SimQuote, SimTrade
 from quant_trading_system.simulator.market.crypto import CryptoMarket
-from quant_trading_system.simulator.market.source import BarSpan, DayAuctions, MarketSource
+from quant_trading_system.simulator.market.source import BarSpan, DayAuctions, MarketSource, Reading
 
 
 class BothMarkets:
@@ -68,6 +68,9 @@ class BothMarkets:
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
         return self._of(symbol).quotes(symbol, start_ns, end_ns)
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int) -> Iterator[None]:
+        return iter(()) if symbol in self._pairs else self._equities.prepare(reading, symbol, start_ns, end_ns)
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
         return self._of(symbol).latest_trade(symbol)

@@ -77,8 +77,8 @@ class DecodedDay(Generic[Event]):
         """
         columns, stamps = self._columns, self._stamps
         make: Callable[..., Event] = self._kind
-        while not self._is_whole and (not stamps or stamps[-1] < start_ns):
-            self._decode()
+        for _ in self.decode_to(start_ns):
+            pass
         place = bisect_left(stamps, start_ns)
         while True:
             while place < len(stamps):
@@ -89,6 +89,12 @@ class DecodedDay(Generic[Event]):
             if self._is_whole:
                 return
             self._decode()
+
+    def decode_to(self, stamp_ns: int) -> Iterator[None]:
+        """Decode what lies before a stamp, step by step."""
+        while not self._is_whole and (not self._stamps or self._stamps[-1] < stamp_ns):
+            self._decode()
+            yield None
 
     def _decode(self) -> None:
         """Take in the next rows."""

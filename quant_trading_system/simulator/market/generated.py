@@ -32,6 +32,7 @@ from quant_trading_system.simulator.market.source import (
     QUIET_BEFORE_OPEN_NS,
     BarSpan,
     DayAuctions,
+    Reading,
 )
 
 HISTORY_SESSIONS = 300  # before the world's first day: what a year's warm-up reads
@@ -151,6 +152,9 @@ class GeneratedMarket:
         if symbol not in self._known or end_ns < start_ns:
             return ()
         return self._history.quotes(symbol, start_ns, end_ns, now_ns=self._played_ns)
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int) -> Iterator[None]:
+        return iter(())  # a minute or a day is drawn in less than a millisecond
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
         if symbol not in self._known:

@@ -32,6 +32,7 @@ from quant_trading_system.simulator.market.source import (
     QUIET_BEFORE_OPEN_NS,
     BarSpan,
     DayAuctions,
+    Reading,
 )
 
 _stamp = attrgetter("ts_ns")
@@ -126,6 +127,9 @@ class RecordedMarket:
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
         return self._history.quotes(symbol, start_ns, min(end_ns, self._played_ns))
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int) -> Iterator[None]:
+        return self._history.prepare(reading, symbol, start_ns, min(end_ns, self._played_ns), today=self._today())
 
     def latest_trade(self, symbol: str) -> SimTrade | None:
         return self._trades.get(symbol)

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
+from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.datafiles import BarRow, DataDirectory, read_bars, read_quotes
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.conditions import CLOSING, OPENING
@@ -18,9 +20,15 @@ from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 from quant_trading_system.simulator.market.decoded_days import DecodedDays
 from quant_trading_system.simulator.market.minute_bars import bars_of_trades, daily_bar
 from quant_trading_system.simulator.market.recorded_prints import read_day_trades
-from quant_trading_system.simulator.market.source import DayAuctions
+from quant_trading_system.simulator.market.source import DAY, DayAuctions, Reading
 
 DAYS_CACHED_MAX = 64  # symbol-days of minute bars, 400 bars each: about 3 MB
+STEP_NS = 10 * NANOS_PER_MINUTE  # the busiest ten minutes have 20,000 trades
+DAY_NS_MAX = 25 * 60 * NANOS_PER_MINUTE  # the day on which clocks are put back
+ROWS_PER_STEP = 1_000
+END_NS = 1 << 63
+
+Kept = TypeVar("Kept")
 
 
 class RecordedHistory:
@@ -71,12 +79,27 @@ class RecordedHistory:
         """The auctions of a day with trades, each print with its one condition."""
         if not self._directory.has("trades", symbol, day):
             return None
-        key = (symbol, day)
-        if key not in self._auctions:
-            self._auctions[key] = _auctions_of(day, read_day_trades(self._directory, symbol, day))
-            if len(self._auctions) > DAYS_CACHED_MAX:
-                self._auctions.popitem(last=False)
-        return self._auctions[key]
+        for _ in self._read_auctions(symbol, day):
+            pass
+        return self._auctions[symbol, day]
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int, *, today: date) -> Iterator[None]:
+        """Decode, step by step, what a reading needs before it can tell its first row."""
+        if reading == "trades" or reading == "quotes":
+            day = new_york_date(start_ns)
+            if self._directory.has(reading, symbol, day):
+                yield from (self._trades if reading == "trades" else self._quotes).day(symbol, day).decode_to(start_ns)
+            return
+        days = _days_between(self._recorded_days(symbol), start_ns, end_ns)
+        if reading != "auctions":
+            days = [day for day in days if day < today]  # the running day's bars grow as it is played
+        if reading == DAY:
+            in_file = self._daily_file(symbol)[0]
+            days = [day for day in days if not in_file or day > in_file[-1]]
+        for day in days:
+            if self._directory.has("trades", symbol, day):
+                read = self._read_auctions if reading == "auctions" else self._read_minutes
+                yield from read(symbol, day)
 
     def _recorded_days(self, symbol: str) -> list[date]:
         return sorted({*self._directory.dates("trades", symbol), *self._directory.dates("minute_bars", symbol)})
@@ -91,18 +114,41 @@ class RecordedHistory:
 
     def _minutes_of_day(self, symbol: str, day: date) -> list[SimBar]:
         """Of the trades, as they were streamed; of the bar file where there are no trades."""
-        key = (symbol, day)
-        if key in self._minutes:
-            self._minutes.move_to_end(key)
-            return self._minutes[key]
         if self._directory.has("trades", symbol, day):
-            bars = bars_of_trades(read_day_trades(self._directory, symbol, day))
-        else:
-            bars = [_told(symbol, row) for row in read_bars(self._directory.path("minute_bars", symbol, day))]
-        self._minutes[key] = bars
-        if len(self._minutes) > DAYS_CACHED_MAX:
-            self._minutes.popitem(last=False)
-        return bars
+            for _ in self._read_minutes(symbol, day):
+                pass
+        elif (symbol, day) not in self._minutes:
+            rows = read_bars(self._directory.path("minute_bars", symbol, day))
+            _keep(self._minutes, (symbol, day), [_told(symbol, row) for row in rows])
+        self._minutes.move_to_end((symbol, day))
+        return self._minutes[symbol, day]
+
+    def _read_minutes(self, symbol: str, day: date) -> Iterator[None]:
+        """Make a day's minute bars of its trades, unless that was done."""
+        if (symbol, day) in self._minutes:
+            return
+        trades = self._trades.day(symbol, day)
+        yield from trades.decode_to(END_NS)
+        bars: list[SimBar] = []
+        begin_ns = new_york_ns(day)
+        for first_ns in range(begin_ns, begin_ns + DAY_NS_MAX, STEP_NS):
+            bars.extend(bars_of_trades(trades.between(first_ns, first_ns + STEP_NS - 1)))
+            yield None
+        _keep(self._minutes, (symbol, day), bars)
+
+    def _read_auctions(self, symbol: str, day: date) -> Iterator[None]:
+        if (symbol, day) in self._auctions:
+            return
+        trades = self._trades.day(symbol, day)
+        yield from trades.decode_to(END_NS)
+        found: dict[str, tuple[SimTrade, ...]] = {OPENING: (), CLOSING: ()}
+        for number, trade in enumerate(trades.between(0, END_NS)):
+            mark = trade.conditions[-1]
+            if mark in found:
+                found[mark] = (msgspec.structs.replace(trade, conditions=(mark,)),)
+            if not number % ROWS_PER_STEP:
+                yield None
+        _keep(self._auctions, (symbol, day), DayAuctions(day, found[OPENING], found[CLOSING]))
 
     def _bar_of_day(self, symbol: str, day: date) -> SimBar | None:
         session = calendar.session_on(day)
@@ -112,13 +158,11 @@ class RecordedHistory:
         return daily_bar(regular, new_york_ns(day))
 
 
-def _auctions_of(day: date, trades: Iterable[SimTrade]) -> DayAuctions:
-    found: dict[str, tuple[SimTrade, ...]] = {OPENING: (), CLOSING: ()}
-    for trade in trades:
-        mark = trade.conditions[-1]
-        if mark in found:
-            found[mark] = (msgspec.structs.replace(trade, conditions=(mark,)),)
-    return DayAuctions(day, found[OPENING], found[CLOSING])
+def _keep(kept: OrderedDict[tuple[str, date], Kept], key: tuple[str, date], value: Kept) -> None:
+    """Remember a day, and forget the one that was asked for longest ago."""
+    kept[key] = value
+    if len(kept) > DAYS_CACHED_MAX:
+        kept.popitem(last=False)
 
 
 def _days_between(days: Iterable[date], start_ns: int, end_ns: int) -> list[date]:

@@ -14,6 +14,7 @@ from quant_trading_system.simulator.events import MarketEvent, SimBar, SimOrderb
 DAY: Literal["day"] = "day"
 MINUTE: Literal["minute"] = "minute"
 BarSpan = Literal["day", "minute"]
+Reading = Literal["trades", "quotes", "day", "minute", "auctions"]
 
 QUIET_BEFORE_OPEN_NS = 5_000_000_000
 """Events are streamed from this long before the open; earlier ones only set the latest prices."""
@@ -84,6 +85,12 @@ class MarketSource(Protocol):
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote]:
         """Quotes of an inclusive range, ascending; lazy."""
+
+    def prepare(self, reading: Reading, symbol: str, start_ns: int, end_ns: int) -> Iterator[None]:
+        """Do the slow part of what a reading of an inclusive range needs, step by step; no step where all is quick.
+
+        Whoever asks first gets the same answer later. Of trades and quotes only what lies before the range is meant.
+        """
 
     def latest_trade(self, symbol: str) -> SimTrade | None: ...
 

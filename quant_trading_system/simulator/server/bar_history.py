@@ -10,7 +10,7 @@ from quant_trading_system.simulator.market.source import DAY, BarSpan
 from quant_trading_system.simulator.server.ranges import DAYS_PIECE_NS, MINUTES_PIECE_NS, backward, forward
 from quant_trading_system.simulator.server.timeframes import Timeframe, merge_bars, midnight_before
 
-ReadBars = Callable[[BarSpan, int, int], Iterable[SimBar]]
+ReadBars = Callable[[BarSpan, int, int], Iterable[SimBar | None]]
 """The minutes or days that begin between two stamps, both inclusive, ascending."""
 
 
@@ -21,8 +21,14 @@ def bars_between(
     # The first bar of a longer timeframe begins before its first minute: read from there.
     begin_ns = timeframe.begin_of(start_ns) if timeframe.begin_of is not None else start_ns
 
-    def read(first_ns: int, last_ns: int) -> Iterable[SimBar]:
-        return merge_bars(source(timeframe.source, first_ns, last_ns), timeframe)
+    def read(first_ns: int, last_ns: int) -> Iterator[SimBar | None]:
+        found: list[SimBar] = []
+        for bar in source(timeframe.source, first_ns, last_ns):
+            if bar is None:
+                yield None
+            else:
+                found.append(bar)
+        yield from merge_bars(found, timeframe)
 
     def day_of(stamp_ns: int) -> int:
         return midnight_before(stamp_ns, zone)

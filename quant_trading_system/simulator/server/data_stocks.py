@@ -6,7 +6,7 @@ Decides which symbols a question names and what is answered where there is nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,14 +128,9 @@ async def _auctions(request: web.Request) -> web.Response:
     asof = asof_of(query, new_york_date(venue.exchange.now_ns))
     history = StockHistory(venue, asof=asof, is_descending=window.is_descending)
 
-    def read(symbol: str, start_ns: int, end_ns: int) -> Sequence[_AuctionDay]:
-        found: list[_AuctionDay] = []
-        for name in history.names(symbol):
-            first, last = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
-            if first <= last:
-                days = venue.market.auctions(name.symbol, new_york_date(first), new_york_date(last))
-                found += [_AuctionDay(new_york_ns(day.day), day) for day in days]
-        return found[::-1] if window.is_descending else found
+    def read(symbol: str, start_ns: int, end_ns: int) -> Iterator[_AuctionDay | None]:
+        for day in history.auctions(symbol, start_ns, end_ns):
+            yield None if day is None else _AuctionDay(new_york_ns(day.day), day)
 
     # Days are told whole: a range that begins at noon has the day's opening auction too.
     whole_days = Window(

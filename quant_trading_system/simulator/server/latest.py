@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
-from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
-from quant_trading_system.simulator.market.source import DAY, MINUTE
+from quant_trading_system.simulator.instants import new_york_date, new_york_ns
+from quant_trading_system.simulator.market.source import DAY, MINUTE, Reading
 from quant_trading_system.simulator.server.data_plan import DELAYED_SIP, EMPTY_FEEDS
 from quant_trading_system.simulator.server.data_query import RECENT_NS
 from quant_trading_system.simulator.server.data_rows import BarRow, QuoteRow, TradeRow, bar_row, quote_row, trade_row
 from quant_trading_system.simulator.server.pacing import Pacer
-from quant_trading_system.simulator.server.ranges import ReadPauses, backward_ticks, stepping
-from quant_trading_system.simulator.server.timeframes import join_bars, midnight_before
+from quant_trading_system.simulator.server.ranges import backward_ticks
+from quant_trading_system.simulator.server.timeframes import join_bars
 from quant_trading_system.simulator.server.venue import Venue
 
 BACK_NS = 10 * 24 * 60 * NANOS_PER_MINUTE  # a week with its holidays: enough to find the session before
@@ -88,19 +88,19 @@ class DelayedStocks(LatestStocks):
         self._now_ns -= RECENT_NS
 
     async def _trade(self, symbol: str) -> SimTrade | None:
-        return await self._newest(symbol, self._market.trades)
+        return await self._newest("trades", self._market.trades, symbol)
 
     async def _quote(self, symbol: str) -> SimQuote | None:
-        return await self._newest(symbol, self._market.quotes)
+        return await self._newest("quotes", self._market.quotes, symbol)
 
-    async def _newest(self, symbol: str, read: Callable[[str, int, int], Iterable[Tick]]) -> Tick | None:
-        def read_symbol(first_ns: int, last_ns: int) -> Iterable[Tick]:
-            return read(symbol, first_ns, last_ns)
+    async def _newest(
+        self, reading: Reading, read: Callable[[str, int, int], Iterable[Tick]], symbol: str
+    ) -> Tick | None:
+        def read_piece(first_ns: int, last_ns: int) -> Iterator[Tick | None]:
+            yield from self._market.prepare(reading, symbol, first_ns, last_ns)
+            yield from read(symbol, first_ns, last_ns)
 
-        in_steps: ReadPauses[Tick] = read_symbol
-        if not self._market.is_synthetic:
-            in_steps = stepping(read_symbol, lambda stamp_ns: midnight_before(stamp_ns, NEW_YORK))
-        for tick in backward_ticks(in_steps, self._now_ns - BACK_NS, self._now_ns):
+        for tick in backward_ticks(read_piece, self._now_ns - BACK_NS, self._now_ns):
             if tick is not None:
                 return tick
             await self._pacer.breathe()

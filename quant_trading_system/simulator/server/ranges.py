@@ -20,9 +20,8 @@ ROWS_PER_PAUSE = 64
 DAY_NS = 24 * HOUR_NS
 
 Row = TypeVar("Row")
-ReadPiece = Callable[[int, int], Iterable[Row]]
-"""Ascending rows between two stamps, both inclusive."""
 ReadPauses = Callable[[int, int], Iterable[Row | None]]
+"""Ascending rows between two stamps, both inclusive."""
 Floor = Callable[[int], int]
 
 
@@ -55,19 +54,24 @@ def backward_ticks(read: ReadPauses[Row], start_ns: int, end_ns: int) -> Iterato
         end_ns = begin_ns - 1
 
 
-def backward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
+def backward(read: ReadPauses[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
     """Rows of an inclusive range, the last first, in pieces that begin at a value of `floor`."""
     length_ns = piece_ns
     while end_ns >= start_ns:
         begin_ns = max(start_ns, floor(end_ns - length_ns))
-        rows = list(read(begin_ns, end_ns))
+        rows: list[Row] = []
+        for row in read(begin_ns, end_ns):
+            if row is None:
+                yield None
+            else:
+                rows.append(row)
         yield None
         yield from reversed(rows)
         length_ns = piece_ns if rows else _longer(length_ns)
         end_ns = begin_ns - 1
 
 
-def forward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
+def forward(read: ReadPauses[Row], start_ns: int, end_ns: int, *, piece_ns: int, floor: Floor) -> Iterator[Row | None]:
     """Rows of an inclusive range, the first first, in pieces that end just before a value of `floor`."""
     length_ns = piece_ns
     while start_ns <= end_ns:
@@ -75,24 +79,10 @@ def forward(read: ReadPiece[Row], start_ns: int, end_ns: int, *, piece_ns: int, 
         is_empty = True
         yield None
         for row in read(start_ns, stop_ns):
-            is_empty = False
+            is_empty = is_empty and row is None
             yield row
         length_ns = _longer(length_ns) if is_empty else piece_ns
         start_ns = stop_ns + 1
-
-
-def stepping(read: ReadPiece[Row], day_of: Floor) -> ReadPauses[Row]:
-    """A reading of days that are decoded from their beginning: in steps, with pauses until the range begins."""
-
-    def read_in_steps(start_ns: int, end_ns: int) -> Iterator[Row | None]:
-        for stamp_ns in range(day_of(start_ns), end_ns, TICKS_PIECE_NS):
-            next(iter(read(stamp_ns, stamp_ns)), None)
-            yield None
-            if stamp_ns >= start_ns:
-                break
-        yield from read(start_ns, end_ns)
-
-    return read_in_steps
 
 
 def _stop_after(start_ns: int, piece_ns: int, floor: Floor) -> int:

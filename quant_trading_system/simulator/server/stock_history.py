@@ -20,14 +20,14 @@ from quant_trading_system.simulator.corporate_actions import (
 )
 from quant_trading_system.simulator.events import SimBar, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import NEW_YORK, new_york_date, new_york_ns
-from quant_trading_system.simulator.market.source import DAY, BarSpan, MarketSource
+from quant_trading_system.simulator.market.source import DAY, BarSpan, DayAuctions, MarketSource, Reading
 from quant_trading_system.simulator.server.actions import FIRST_DAY, effective_actions
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.errors import invalid_data
 from quant_trading_system.simulator.server.names import Name, names_of
-from quant_trading_system.simulator.server.ranges import ReadPauses, backward_ticks, stepping
-from quant_trading_system.simulator.server.timeframes import Timeframe, midnight_before
+from quant_trading_system.simulator.server.ranges import backward_ticks
+from quant_trading_system.simulator.server.timeframes import Timeframe
 from quant_trading_system.simulator.server.venue import Venue
 
 PRICE_DECIMALS, PRICE_DECIMALS_BELOW_ONE = 2, 4  # recorded 2026-09: a close of 1140.525 is 114.05 after ten for one
@@ -59,10 +59,10 @@ class StockHistory:
         return names_of(symbol, self._changes, self._asof) if self._asof is not None else (Name(symbol),)
 
     def trades(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimTrade | None]:
-        return self._ticks(self._market.trades, symbol, start_ns, end_ns)
+        return self._ticks("trades", self._market.trades, symbol, start_ns, end_ns)
 
     def quotes(self, symbol: str, start_ns: int, end_ns: int) -> Iterable[SimQuote | None]:
-        return self._ticks(self._market.quotes, symbol, start_ns, end_ns)
+        return self._ticks("quotes", self._market.quotes, symbol, start_ns, end_ns)
 
     def bars(self, timeframe: Timeframe, kinds: Sequence[ActionKind]) -> ReadSymbol[SimBar | None]:
         """How bars of a timeframe are read, with the effects of some kinds of action undone."""
@@ -71,29 +71,52 @@ class StockHistory:
             names = self.names(symbol)
             change = self._adjusting(names, kinds) if kinds else None
 
-            def source(span: BarSpan, first_ns: int, last_ns: int) -> Iterable[SimBar]:
+            def source(span: BarSpan, first_ns: int, last_ns: int) -> Iterator[SimBar | None]:
                 def read_name(name: str, begin_ns: int, stop_ns: int) -> Iterable[SimBar]:
                     return self._market.bars(name, span, begin_ns, stop_ns)
 
-                bars = _through(names, read_name, first_ns, last_ns)
-                return map(change, bars) if change is not None else bars
+                for bar in self._through(names, span, read_name, first_ns, last_ns):
+                    yield bar if bar is None or change is None else change(bar)
 
             return bars_between(source, timeframe, start_ns, end_ns, zone=NEW_YORK, is_descending=self._is_descending)
 
         return read
 
-    def _ticks(self, read: ReadSymbol[Tick], symbol: str, start_ns: int, end_ns: int) -> Iterable[Tick | None]:
+    def auctions(self, symbol: str, start_ns: int, end_ns: int) -> Iterator[DayAuctions | None]:
+        """The days' auctions, in the order that is asked for."""
+
+        def read_name(name: str, begin_ns: int, stop_ns: int) -> Sequence[DayAuctions]:
+            return self._market.auctions(name, new_york_date(begin_ns), new_york_date(stop_ns))
+
+        found: list[DayAuctions] = []
+        for day in self._through(self.names(symbol), "auctions", read_name, start_ns, end_ns):
+            if day is None:
+                yield None
+            else:
+                found.append(day)
+        yield from reversed(found) if self._is_descending else found
+
+    def _ticks(
+        self, reading: Reading, read: ReadSymbol[Tick], symbol: str, start_ns: int, end_ns: int
+    ) -> Iterable[Tick | None]:
         names = self.names(symbol)
 
-        def read_names(first_ns: int, last_ns: int) -> Iterator[Tick]:
-            return _through(names, read, first_ns, last_ns)
+        def read_names(first_ns: int, last_ns: int) -> Iterator[Tick | None]:
+            return self._through(names, reading, read, first_ns, last_ns)
 
-        in_steps: ReadPauses[Tick] = read_names
-        if not self._market.is_synthetic:
-            in_steps = stepping(read_names, lambda stamp_ns: midnight_before(stamp_ns, NEW_YORK))
         if self._is_descending:
-            return backward_ticks(in_steps, start_ns, end_ns)
-        return in_steps(start_ns, end_ns)
+            return backward_ticks(read_names, start_ns, end_ns)
+        return read_names(start_ns, end_ns)
+
+    def _through(
+        self, names: Sequence[Name], reading: Reading, read: ReadSymbol[Row], start_ns: int, end_ns: int
+    ) -> Iterator[Row | None]:
+        """Rows of all names of a company, each from its own time; the market gets ready in steps."""
+        for name in names:
+            first_ns, last_ns = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
+            if first_ns <= last_ns:
+                yield from self._market.prepare(reading, name.symbol, first_ns, last_ns)
+                yield from read(name.symbol, first_ns, last_ns)
 
     def _adjusting(self, names: tuple[Name, ...], kinds: Sequence[ActionKind]) -> Change | None:
         tickers = [name.symbol for name in names]
@@ -116,14 +139,6 @@ class StockHistory:
         day_ns = new_york_ns(action.ex_date)
         bars = self._market.bars(action.new_symbol, DAY, day_ns, day_ns)
         return bars[0].open if bars else None
-
-
-def _through(names: Sequence[Name], read: ReadSymbol[Row], start_ns: int, end_ns: int) -> Iterator[Row]:
-    """Rows of all names of a company, each from its own time."""
-    for name in names:
-        first_ns, last_ns = max(start_ns, name.first_ns), min(end_ns, name.last_ns)
-        if first_ns <= last_ns:
-            yield from read(name.symbol, first_ns, last_ns)
 
 
 def adjusting(factors: AdjustmentFactors) -> Change:

@@ -19,7 +19,7 @@ from quant_trading_system.simulator.instants import NEW_YORK, new_york_ns
 from quant_trading_system.simulator.server.actions import effective_actions
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.names import END_NS, Name, names_of
-from quant_trading_system.simulator.server.ranges import backward, backward_ticks, forward, stepping
+from quant_trading_system.simulator.server.ranges import backward, backward_ticks, forward
 from quant_trading_system.simulator.server.stock_history import adjusting
 from quant_trading_system.simulator.server.timeframes import midnight_before, parse_timeframe
 from tests.support.scripted_market import ScriptedMarket
@@ -65,9 +65,6 @@ def test_pieces_joined_are_the_range_in_either_direction(found, start_ns, length
         assert rows_of(forward(stretch.read, start_ns, end_ns, piece_ns=piece_ns, floor=day_of)) == whole
         assert rows_of(backward(stretch.read, start_ns, end_ns, piece_ns=piece_ns, floor=day_of)) == whole[::-1]
     assert rows_of(backward_ticks(stretch.read, start_ns, end_ns)) == whole[::-1]
-    in_steps = stepping(stretch.read, day_of)
-    assert rows_of(in_steps(start_ns, end_ns)) == whole
-    assert rows_of(backward_ticks(in_steps, start_ns, end_ns)) == whole[::-1]
 
 
 @pytest.mark.parametrize("gap_ns", [0, 17 * 60 * MINUTE_NS, 40 * DAY_NS])
@@ -90,18 +87,6 @@ def test_decades_without_a_row_are_crossed_in_few_steps():
     assert not rows_of(backward(read, 0, BEGIN_NS, piece_ns=MINUTE_NS, floor=day_of))
     assert not rows_of(forward(read, 0, BEGIN_NS, piece_ns=MINUTE_NS, floor=day_of))
     assert len(asked) < 1_500
-
-
-def test_a_day_that_is_decoded_from_its_beginning_is_stepped_through_no_further_than_the_range():
-    asked: list[int] = []
-
-    def read(first_ns: int, last_ns: int) -> list[int]:
-        asked.append(first_ns)
-        return [last_ns]
-
-    start_ns = BEGIN_NS + 3 * 60 * MINUTE_NS
-    assert next(filter(None, stepping(read, day_of)(start_ns, start_ns + DAY_NS))) == start_ns + DAY_NS
-    assert asked == [*range(BEGIN_NS, start_ns + 1, 5 * MINUTE_NS), start_ns]
 
 
 def minute_bars(count: int) -> list[SimBar]:
