@@ -95,6 +95,17 @@ PROFILES: dict[str, Profile] = {
     "JPM": _profile("JPMorgan Chase & Co.", "NYSE", "finance", 243.0, 1.0, 0.008, 9, 1.2, 0.021),
     "XOM": _profile("Exxon Mobil Corporation", "NYSE", "energy", 119.0, 0.7, 0.009, 15, 1.0, 0.033),
     "JNJ": _profile("Johnson & Johnson", "NYSE", "health", 155.0, 0.5, 0.006, 7, 1.3, 0.032),
+    # What the public recordings of Alpaca's answers trade besides: they can be replayed in a world that nobody shaped.
+    "GOOG": _profile("Alphabet Inc. Class C", "NASDAQ", "technology", 173.5, 1.1, 0.010, 18, 0.9, 0.0045),
+    "NFLX": _profile("Netflix, Inc.", "NASDAQ", "consumer", 890.0, 1.2, 0.014, 3.5, 1.5, 0),
+    "CRM": _profile("Salesforce, Inc.", "NYSE", "technology", 330.0, 1.2, 0.013, 6, 1.4, 0.005),
+    "F": _profile("Ford Motor Company", "NYSE", "consumer", 11.0, 1.3, 0.013, 50, 9.0, 0.054),
+    "GDX": _profile("VanEck Gold Miners ETF", "ARCA", "energy", 38.0, 0.6, 0.013, 18, 2.6, 0.014),
+    "BYND": _profile("Beyond Meat, Inc.", "NASDAQ", "consumer", 6.0, 1.6, 0.030, 2.2, 17.0, 0),
+    "LSF": _profile("Laird Superfood, Inc.", "AMEX", "consumer", 8.5, 1.1, 0.035, 0.1, 60.0, 0),
+    "AIV": _profile("Apartment Investment and Management Company", "NYSE", "finance", 8.7, 0.9, 0.012, 0.9, 12.0, 0),
+    "BRZU": _profile("Direxion Daily MSCI Brazil Bull 2X ETF", "ARCA", "finance", 60.0, 1.4, 0.022, 0.1, 9.0, 0.04),
+    "FB": _profile("ProShares S&P 500 Dynamic Buffer ETF", "BATS", "broad", 44.0, 0.6, 0.001, 0.02, 12.0, 0),
 }
 DEFAULT_SYMBOLS: tuple[str, ...] = tuple(PROFILES)
 DIVIDEND_YIELD_MAX = 0.04  # of companies that nobody knows; two in five of them pay none

@@ -19,7 +19,14 @@ def execution_of(
 ) -> Execution:
     """The execution of a fill that the order counts already; `number` counts the executions of the account."""
     leaves = order.remaining(fill.price)
-    fee = fee_of(asset_class=order.asset_class, side=order.side, qty=fill.qty, price=fill.price, rate_bps=fee_bps)
+    fee = fee_of(
+        asset_class=order.asset_class,
+        side=order.side,
+        qty=fill.qty,
+        price=fill.price,
+        rate_bps=fee_bps,
+        filled_before=order.filled_qty - fill.qty,
+    )
     return Execution(
         sequence=number,
         execution_id=chance.uuid("execution", number),

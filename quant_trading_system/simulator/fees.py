@@ -29,13 +29,19 @@ class Fee:
 FREE = Fee()
 
 
-def fee_of(*, asset_class: str, side: str, qty: Decimal, price: Decimal, rate_bps: Decimal) -> Fee:
-    """The fee of an execution."""
+def fee_of(
+    *, asset_class: str, side: str, qty: Decimal, price: Decimal, rate_bps: Decimal, filled_before: Decimal = ZERO
+) -> Fee:
+    """The fee of an execution. Coins are rounded over the whole order: small fills cost no more than a large one."""
     if asset_class != "crypto" or not rate_bps:
         return FREE
     if side == "buy":
-        return Fee(qty=shares_down((qty * rate_bps / _BPS).quantize(QTY_STEP, ROUND_HALF_UP)))
+        return Fee(qty=_coins(filled_before + qty, rate_bps) - _coins(filled_before, rate_bps))
     return Fee(usd=(qty * price * rate_bps / _BPS).quantize(_USD_STEP, ROUND_HALF_UP))
+
+
+def _coins(qty: Decimal, rate_bps: Decimal) -> Decimal:
+    return shares_down((qty * rate_bps / _BPS).quantize(QTY_STEP, ROUND_HALF_UP))
 
 
 @dataclass(frozen=True, slots=True)

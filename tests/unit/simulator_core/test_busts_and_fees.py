@@ -213,6 +213,18 @@ def test_coins_are_valued_at_every_moment_without_a_message():
     floor.exchange.check()
 
 
+def test_an_order_that_fills_in_small_parts_pays_what_one_large_fill_would():
+    parts = [D("0.000000150")] * 8
+    fees = [
+        fee_of(
+            asset_class="crypto", side="buy", qty=part, price=D(100), rate_bps=D(25), filled_before=part * number
+        ).qty
+        for number, part in enumerate(parts)
+    ]
+    assert sum(fees) == D("0.000000003")
+    assert {*fees} == {D(0), D("0.000000001")}
+
+
 def test_equities_cost_nothing_to_trade():
     fee = fee_of(asset_class="us_equity", side="buy", qty=D(10), price=D(100), rate_bps=D(25))
     assert (fee.usd, fee.qty) == (D(0), D(0))
