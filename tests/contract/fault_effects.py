@@ -13,6 +13,8 @@ from tests.contract.exchange_support import call, submit
 
 Effect = Callable[[RunningExchange, aiohttp.ClientSession], Awaitable[None]]
 
+SCRIPTS = tuple(f"tests.contract.fault_effects_{layer}" for layer in ("requests", "bodies", "streams"))
+"""Modules that register their effects when they are imported."""
 EFFECTS: dict[Kind, Effect] = {}
 POST = "POST /v2/orders"
 ACCOUNT = "GET /v2/account"

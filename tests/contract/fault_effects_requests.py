@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from quant_trading_system.simulator.server.fault_kinds import Kind
-from tests.contract.exchange_support import call, eventually, submit
+from tests.contract.exchange_support import call, submit
 from tests.contract.fault_effects import ACCOUNT, POST, all_orders, raw, rest, shows
 
 BODIES = {
@@ -158,7 +158,9 @@ async def the_original_arrives_after_the_line_was_cut(exchange, session):
         else:
             with pytest.raises(aiohttp.ClientError):
                 await submit(session)
-        await eventually(lambda wanted=number: len(exchange.exchange.ledger()["orders"]) == wanted)
+        async with asyncio.timeout(5):
+            while len(await all_orders(session)) < number:
+                await asyncio.sleep(0.01)
     assert (await call(session, "GET", "/v2/orders:by_client_order_id?client_order_id=late"))[0] == 200
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from quant_trading_system.simulator.server.fault_kinds import KINDS, Kind
-from tests.contract import fault_effects_bodies, fault_effects_requests, fault_effects_streams
 from tests.contract.exchange_support import call, served, submit
-from tests.contract.fault_effects import EFFECTS, Effect
+from tests.contract.fault_effects import EFFECTS, SCRIPTS, Effect
 
 pytestmark = pytest.mark.asyncio
 
-assert fault_effects_bodies, "registers its scripts"
-assert fault_effects_requests, "registers its scripts"
-assert fault_effects_streams, "registers its scripts"
+for script in SCRIPTS:
+    import_module(script)
 
 
 @pytest.mark.parametrize("effect", dict.fromkeys(EFFECTS.values()), ids=lambda effect: effect.__name__)

@@ -111,8 +111,8 @@ def test_a_fault_plan_from_a_file_is_in_force_from_the_start(tmp_path):
 def test_faults_from_the_command_line_stand_behind_those_of_the_file(tmp_path):
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps({"faults": [{"kind": "latency", "where": "GET /never", "latency_ms": 5}], "seed": 1}))
-    flags = ("--faults", str(plan), "--fault", "error_503@GET /v2/account:at=1", "--fault-seed", "9")
-    flags += ("--fault", "clock_skew:skew_seconds=7,scope=date", "--rate-limit-headers", "off", "--all-hours")
+    flags = ["--faults", str(plan), "--fault", "error_503@GET /v2/account:at=1", "--fault-seed", "9"]
+    flags += ["--fault", "clock_skew:skew_seconds=7,scope=date", "--rate-limit-headers", "off", "--all-hours"]
     with started(tmp_path / "state", *GENERATED, *flags) as (_, url):
         told = call(f"{url}/simulator/v1/faults")
         assert [rule["kind"] for rule in told["faults"]] == ["latency", "error_503", "clock_skew"]

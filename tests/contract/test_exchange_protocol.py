@@ -111,6 +111,7 @@ async def test_every_answer_is_signed_and_has_its_length():
 @pytest.mark.parametrize("has_headers", [True, False])
 async def test_a_spent_budget_is_a_429_with_headers_or_without(has_headers):
     server = ServerSettings(requests_per_minute=1, has_rate_limit_headers=has_headers)
+    body = None
     async with served(server=server) as (_, session):
         for status in (200, 429):
             async with session.get("/v2/account") as answer:
