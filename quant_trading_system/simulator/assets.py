@@ -174,6 +174,12 @@ def profile_of(symbol: str) -> Profile:
     )
 
 
+def listing_of(symbol: str) -> str:
+    """The exchange that lists an equity; that of symbols nobody knows is New York's."""
+    known = PROFILES.get(symbol)
+    return known.exchange if known else "NYSE"
+
+
 def is_pair(symbol: str) -> bool:
     """Whether a symbol is a crypto pair; no equity has a slash."""
     return "/" in symbol
@@ -210,7 +216,7 @@ def _asset(symbol: str) -> SimAsset:
         id=asset_id(symbol),
         symbol=symbol,
         name=known.name if known else f"{symbol} common stock",
-        exchange=known.exchange if known else "NYSE",
+        exchange=listing_of(symbol),
         attributes=("fractional_eh_enabled",),
         cusip=cusip_of(symbol),
     )

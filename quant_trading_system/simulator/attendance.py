@@ -47,5 +47,7 @@ class Attendance:
         self._tell()
 
     def _tell(self) -> None:
-        self._market.set_crypto_audience(self._crypto_is_viewed or self._crypto_is_traded)
+        self._market.set_crypto_audience(
+            self._crypto_is_viewed or self._crypto_is_traded, is_streamed=self._crypto_is_viewed
+        )
         self._market.set_extended_audience(self._extended_is_viewed or self._extended_is_traded)

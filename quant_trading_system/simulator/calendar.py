@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Literal
 
-from quant_trading_system.core.types import Nanos
+from quant_trading_system.core.types import NANOS_PER_MINUTE, Nanos
 from quant_trading_system.simulator.instants import new_york_date, new_york_ns
 
 FIRST_YEAR = 1998
@@ -36,7 +36,9 @@ _LATE_OPENS = {date(2001, 9, 17): (9, 33), date(2002, 9, 11): (12, 0)}
 
 Phase = Literal["closed", "pre", "regular", "post"]
 PRE_MARKET_HOUR = 4  # New York, on every session day
-POST_MARKET_HOUR, POST_MARKET_HOUR_OF_HALF_DAY = 20, 17
+CLOSE_HOUR, CLOSE_HOUR_OF_HALF_DAY = 16, 13
+POST_MARKET_HOURS = 4  # after the close
+NANOS_PER_HOUR = 60 * NANOS_PER_MINUTE
 
 _MONDAY, _THURSDAY, _FRIDAY, _SATURDAY = 0, 3, 4, 5
 _ONE_DAY = timedelta(days=1)
@@ -57,12 +59,13 @@ class Session:
     @property
     def pre_market_ns(self) -> Nanos:
         """04:00 New York time, when the early session begins."""
-        return new_york_ns(self.day, PRE_MARKET_HOUR)
+        hours = (CLOSE_HOUR_OF_HALF_DAY if self.is_half_day else CLOSE_HOUR) - PRE_MARKET_HOUR
+        return Nanos(self.close_ns - hours * NANOS_PER_HOUR)
 
     @property
     def post_market_end_ns(self) -> Nanos:
         """When the late session ends: 20:00 New York time, on half-days 17:00."""
-        return new_york_ns(self.day, POST_MARKET_HOUR_OF_HALF_DAY if self.is_half_day else POST_MARKET_HOUR)
+        return Nanos(self.close_ns + POST_MARKET_HOURS * NANOS_PER_HOUR)
 
     def contains(self, stamp_ns: int) -> bool:
         return self.open_ns <= stamp_ns < self.close_ns
@@ -185,8 +188,11 @@ def _sessions_of(year: int) -> Iterator[Session]:
     while day.year == year:
         if day.weekday() < _SATURDAY and day not in closed:
             is_half_day = day in half_days
-            opens = new_york_ns(day, *_LATE_OPENS.get(day, (9, 30)))
-            yield Session(day, opens, new_york_ns(day, 13 if is_half_day else 16), is_half_day)
+            noon_ns = new_york_ns(day, 12)  # clocks are put forward and back at night
+            hour, minute = _LATE_OPENS.get(day, (9, 30))
+            opens_ns = noon_ns + (hour - 12) * NANOS_PER_HOUR + minute * NANOS_PER_MINUTE
+            closes_ns = noon_ns + ((CLOSE_HOUR_OF_HALF_DAY if is_half_day else CLOSE_HOUR) - 12) * NANOS_PER_HOUR
+            yield Session(day, Nanos(opens_ns), Nanos(closes_ns), is_half_day)
         day += _ONE_DAY
 
 

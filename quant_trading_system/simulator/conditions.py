@@ -9,6 +9,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
+from quant_trading_system.simulator.assets import listing_of
+
 TAPES: Final = ("A", "B", "C")
 REGIONAL_TAPE: Final = "B"
 _TAPE_OF_LISTING = {"NYSE": "A", "NASDAQ": "C"}
@@ -169,6 +171,11 @@ def code_of(listing: str) -> str:
 
 def regular_sale(tape: str) -> str:
     return _REGULAR_OF_TAPE[tape]
+
+
+def regular_of(symbol: str) -> str:
+    """The condition of an ordinary sale of a symbol."""
+    return regular_sale(tape_of(listing_of(symbol)))
 
 
 @cache

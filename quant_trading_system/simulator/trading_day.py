@@ -121,9 +121,10 @@ class TradingDay:
             self._run_planned(self._schedule.next_due_ns)
 
     def expect(self, order: SimOrder) -> None:
-        """An order is there: let the market play what it needs. Of a pair that nobody watched, the quote is new."""
+        """An order is there: let the market play what it needs. What nobody watched until now has a newer quote."""
         self.attendance.expect(order)
-        quote = self._market.latest_quote(order.symbol) if order.asset_class == CRYPTO else None
+        is_new = order.asset_class == CRYPTO or order.extended_hours
+        quote = self._market.latest_quote(order.symbol) if is_new else None
         if quote is not None:
             self.floor.know_quotes([quote], now_ns=self.now_ns)
 

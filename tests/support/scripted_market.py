@@ -25,7 +25,7 @@ class ScriptedMarket:
         self._bars: dict[tuple[str, BarSpan], list[SimBar]] = {}
         self._auctions: dict[str, list[DayAuctions]] = {}
         self._actions: list[CorporateAction] = []
-        self.crypto_is_watched = False
+        self.crypto_is_watched = self.crypto_is_streamed = False
         self.extended_is_watched = True
 
     def say(self, *events: MarketEvent) -> None:
@@ -123,8 +123,9 @@ class ScriptedMarket:
             if first_day <= action.ex_date <= last_day or first_day <= action.process_date <= last_day
         ]
 
-    def set_crypto_audience(self, is_watched: bool) -> None:
+    def set_crypto_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
         self.crypto_is_watched = is_watched
+        self.crypto_is_streamed = is_watched and is_streamed
 
     def set_extended_audience(self, is_watched: bool) -> None:
         self.extended_is_watched = is_watched

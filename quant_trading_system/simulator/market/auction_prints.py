@@ -9,11 +9,17 @@ from __future__ import annotations
 import msgspec
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND
-from quant_trading_system.simulator.assets import PROFILES
-from quant_trading_system.simulator.conditions import CLOSING, OFFICIAL_CLOSE, OFFICIAL_OPEN, OPENING, code_of
+from quant_trading_system.simulator.assets import listing_of
+from quant_trading_system.simulator.conditions import (
+    CLOSING,
+    OFFICIAL_CLOSE,
+    OFFICIAL_OPEN,
+    OPENING,
+    code_of,
+    regular_of,
+)
 from quant_trading_system.simulator.events import SimImbalance, SimTrade
 from quant_trading_system.simulator.market.draws import key_of
-from quant_trading_system.simulator.market.listing import regular_of
 from quant_trading_system.simulator.market.minute_draw import TRADE_IDS_PER_MINUTE
 from quant_trading_system.simulator.market.session_sheet import CENTS, SessionSheet
 
@@ -24,14 +30,9 @@ CLOSING_IMBALANCES_S = (*range(600, 0, -60), 30, 10)  # from ten minutes before 
 IMBALANCE_CENTS_PER_MINUTE = 3  # an indicated price strays so far from the auction's, the farther the earlier
 
 
-def listing_code(symbol: str) -> str:
-    known = PROFILES.get(symbol)
-    return code_of(known.exchange if known else "NYSE")
-
-
 def as_opening(trade: SimTrade) -> tuple[SimTrade, SimTrade]:
     """The first trade of a session as the auction's print, and the official open."""
-    regular, code = regular_of(trade.symbol), listing_code(trade.symbol)
+    regular, code = regular_of(trade.symbol), code_of(listing_of(trade.symbol))
     minute_end_id = trade.trade_id - trade.trade_id % TRADE_IDS_PER_MINUTE + TRADE_IDS_PER_MINUTE - 1
     printed = msgspec.structs.replace(trade, exchange=code, conditions=(regular, OPENING))
     official = msgspec.structs.replace(
@@ -53,7 +54,7 @@ def closing_prints(seed: int, sheet: SessionSheet, place: int) -> tuple[SimTrade
         int(sheet.close[place, sheet.close_minute]) / CENTS,
         float(sheet.days[place].closing_volume),
         session.close_ns + late_ns,
-        listing_code(symbol),
+        code_of(listing_of(symbol)),
         sheet.close_minute * TRADE_IDS_PER_MINUTE + 1,
         (regular, CLOSING),
     )

@@ -51,8 +51,8 @@ class BothMarkets:
             yield event
         crypto.pass_to(now_ns)
 
-    def set_crypto_audience(self, is_watched: bool) -> None:
-        self._crypto.set_audience(is_watched)
+    def set_crypto_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
+        self._crypto.set_audience(is_watched, is_streamed=is_streamed)
 
     def set_extended_audience(self, is_watched: bool) -> None:
         self._equities.set_extended_audience(is_watched)

@@ -6,9 +6,11 @@ nobody watches costs nothing, and what is answered about it is what would have b
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,18 +22,19 @@ from quant_trading_system.simulator.instants import EPOCH, to_ns
 from quant_trading_system.simulator.market.crypto_model import MINUTES_PER_CHUNK, CryptoMinutes, CryptoModel
 from quant_trading_system.simulator.market.listing import Listing, Script
 from quant_trading_system.simulator.market.minute_draw import draw
-from quant_trading_system.simulator.market.order_book import book_of, increment
-from quant_trading_system.simulator.market.source import DAY, BarSpan
+from quant_trading_system.simulator.market.order_book import book_of, books_of, increment
+from quant_trading_system.simulator.market.source import CRYPTO_DAY_ZONE, DAY, BarSpan
 
-DAY_ZONE_DEFAULT = "America/Chicago"  # daily bars recorded at 05:00Z in summer (reference 9.4); Alpaca does not say
 HISTORY_DAYS = 500  # before the world's first day
 MINUTES_PER_READ = 32  # of trades and quotes that are drawn at once
-MINUTES_CACHED_MAX = 64  # of one pair each, for latest values
-SILENCE_MINUTES_MAX = 600  # how far back the last trade is looked for
+MINUTES_PER_LOOK = 16  # so many are drawn for a latest value: the next one is asked for soon
+LOOKS_CACHED_MAX = 64  # of one pair each
+SILENT_LOOKS_MAX = 40  # how far back the last trade is looked for
 RESET_NS = 60 * NANOS_PER_MINUTE  # the whole book is told once an hour
 DAYS_CACHED_MAX = 4_096
 
 _Told = tuple[list[SimTrade], list[SimQuote]]
+_stamp = attrgetter("ts_ns")
 
 
 class CryptoMarket:
@@ -42,7 +45,7 @@ class CryptoMarket:
         day_zone: in whose midnight daily bars begin.
     """
 
-    def __init__(self, *, seed: int, start_ns: Nanos, pairs: Sequence[str], day_zone: str = DAY_ZONE_DEFAULT) -> None:
+    def __init__(self, *, seed: int, start_ns: Nanos, pairs: Sequence[str], day_zone: str = CRYPTO_DAY_ZONE) -> None:
         self.symbols: Sequence[str] = tuple(sorted(set(pairs)))
         self._seed = seed
         self._zone = ZoneInfo(day_zone)
@@ -50,7 +53,7 @@ class CryptoMarket:
         self._listing = Listing.of_pairs(self.symbols)
         self._history_from_ns = start_ns - HISTORY_DAYS * 86_400 * NANOS_PER_SECOND
         self._played_ns: int = start_ns
-        self._is_watched = False
+        self._is_watched = self._tells_books = False
         self._script: Script | None = None
         self._books: dict[str, SimOrderbook] = {}
         self._recent: OrderedDict[tuple[str, int], _Told] = OrderedDict()
@@ -62,11 +65,13 @@ class CryptoMarket:
         """Time has come here; what was not played until then is history."""
         self._played_ns = max(self._played_ns, now_ns)
 
-    def set_audience(self, is_watched: bool) -> None:
+    def set_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
+        """Who is there; books are told from the next minute on where they were not."""
         if is_watched and not self._is_watched:
             self._script = None
+        if not self._tells_books:
             self._books.clear()
-        self._is_watched = is_watched
+        self._is_watched, self._tells_books = is_watched, is_watched and is_streamed
 
     def next_ns(self, now_ns: int) -> int | None:
         """When the next message is said, None where nothing is up to a moment, or nobody watches."""
@@ -109,20 +114,10 @@ class CryptoMarket:
         return (event for _, quotes in self._past(pair, start_ns, end_ns) for event in quotes)
 
     def latest_trade(self, pair: str) -> SimTrade | None:
-        running = self._played_ns // NANOS_PER_MINUTE
-        for minute in range(running, running - SILENCE_MINUTES_MAX, -1):
-            for trade in reversed(self._minute(pair, minute)[0]):
-                if trade.ts_ns <= self._played_ns:
-                    return trade
-        return None
+        return next(self._backwards(pair, 0), None)  # type: ignore[return-value]
 
     def latest_quote(self, pair: str) -> SimQuote | None:
-        running = self._played_ns // NANOS_PER_MINUTE
-        for minute in (running, running - 1):
-            for quote in reversed(self._minute(pair, minute)[1]):
-                if quote.ts_ns <= self._played_ns:
-                    return quote
-        return None
+        return next(self._backwards(pair, 1), None)  # type: ignore[return-value]
 
     def latest_bar(self, pair: str) -> SimBar | None:
         running = self._played_ns // NANOS_PER_MINUTE
@@ -148,8 +143,9 @@ class CryptoMarket:
         bars = [self._minute_bars(pair, minute - 1, minute)[0] for pair in self.symbols]
         days = [self._running_day(pair, begin_ns) for pair in self.symbols]
         trades, quotes = self._drawn([(place, pair, minute) for place, pair in enumerate(self.symbols)])
-        quotes.sort(key=lambda quote: quote.ts_ns)
-        books = [self._next_book(quote) for quote in quotes]
+        quotes.sort(key=_stamp)
+        pairs = self.symbols if self._tells_books else ()
+        books = [book for pair in pairs for book in self._told_books(pair, quotes)]
         return Script(
             (
                 (bars, [begin_ns] * len(bars)),
@@ -161,28 +157,38 @@ class CryptoMarket:
             begin_ns + NANOS_PER_MINUTE,
         )
 
-    def _next_book(self, quote: SimQuote) -> SimOrderbook:
-        """What is told of the book with a quote: its changes, or once an hour the whole."""
-        after = book_of(self._seed, quote)
-        before = self._books.get(quote.symbol)
-        self._books[quote.symbol] = after
-        if before is None or before.ts_ns // RESET_NS != after.ts_ns // RESET_NS:
-            return after
-        return increment(before, after)
+    def _told_books(self, pair: str, quotes: Sequence[SimQuote]) -> Iterator[SimOrderbook]:
+        """What is told of a pair's book with its quotes: changes, and once an hour the whole."""
+        for after in books_of(self._seed, [quote for quote in quotes if quote.symbol == pair]):
+            before = self._books.get(pair)
+            self._books[pair] = after
+            is_reset = before is None or before.ts_ns // RESET_NS != after.ts_ns // RESET_NS
+            yield after if before is None or is_reset else increment(before, after)
 
     def _drawn(self, cells: Sequence[tuple[int, str, int]]) -> _Told:
         minutes = self._model.minutes(cells)
         trades, quotes = draw(minutes)
         return self._listing.sided_trades(trades, minutes.owner), self._listing.quotes(quotes, minutes.owner)
 
-    def _minute(self, pair: str, minute: int) -> _Told:
-        key = (pair, minute)
+    def _backwards(self, pair: str, kind: int) -> Iterator[SimTrade | SimQuote]:
+        """The last trade (kind 0) or quote (1) that was made by now."""
+        look = self._played_ns // (MINUTES_PER_LOOK * NANOS_PER_MINUTE)
+        for number in range(look, look - SILENT_LOOKS_MAX, -1):
+            told = self._look(pair, number)[kind]
+            place = bisect_right(told, self._played_ns, key=_stamp)
+            if place:
+                yield told[place - 1]
+
+    def _look(self, pair: str, number: int) -> _Told:
+        """Trades and quotes of MINUTES_PER_LOOK minutes, each in order of time."""
+        key = (pair, number)
         if key in self._recent:
             self._recent.move_to_end(key)
             return self._recent[key]
-        trades, quotes = self._drawn([(self.symbols.index(pair), pair, minute)])
-        told = self._recent[key] = trades, sorted(quotes, key=lambda quote: quote.ts_ns)
-        if len(self._recent) > MINUTES_CACHED_MAX:
+        place, first = self.symbols.index(pair), number * MINUTES_PER_LOOK
+        trades, quotes = self._drawn([(place, pair, minute) for minute in range(first, first + MINUTES_PER_LOOK)])
+        told = self._recent[key] = sorted(trades, key=_stamp), sorted(quotes, key=_stamp)
+        if len(self._recent) > LOOKS_CACHED_MAX:
             self._recent.popitem(last=False)
         return told
 
@@ -194,7 +200,7 @@ class CryptoMarket:
         for begin in range(first, last + 1, MINUTES_PER_READ):
             minutes = range(begin, min(begin + MINUTES_PER_READ, last + 1))
             trades, quotes = self._drawn([(place, pair, minute) for minute in minutes])
-            quotes.sort(key=lambda quote: quote.ts_ns)
+            quotes.sort(key=_stamp)
             yield (
                 [trade for trade in trades if start_ns <= trade.ts_ns <= end_ns],
                 [quote for quote in quotes if start_ns <= quote.ts_ns <= end_ns],
@@ -217,11 +223,12 @@ class CryptoMarket:
     def _forming(self, pair: str) -> list[SimBar]:
         """The bar of the running minute so far: of its trades, else of its quotes."""
         minute = self._played_ns // NANOS_PER_MINUTE
-        trades, quotes = self._minute(pair, minute)
-        heard = [trade for trade in trades if trade.ts_ns <= self._played_ns]
+        trades, quotes = self._look(pair, minute // MINUTES_PER_LOOK)
+        begin_ns, now_ns = minute * NANOS_PER_MINUTE, self._played_ns
+        heard = [trade for trade in trades if begin_ns <= trade.ts_ns <= now_ns]
         prices = [trade.price for trade in heard]
         if not prices:
-            prices = [(q.bid_price + q.ask_price) / 2 for q in quotes if q.ts_ns <= self._played_ns]
+            prices = [(q.bid_price + q.ask_price) / 2 for q in quotes if begin_ns <= q.ts_ns <= now_ns]
         if not prices:
             return []
         units = crypto_profile_of(pair).units_per_coin

@@ -67,6 +67,7 @@ class CryptoModel:
         self._anchor = start_ns // NANOS_PER_MINUTE
         self._chunks: OrderedDict[tuple[str, int], CryptoMinutes] = OrderedDict()
         self._anchored: dict[str, float] = {}
+        self._market: tuple[int, int, Floats] = (0, 0, np.zeros(0))
 
     def chunk(self, pair: str, number: int) -> CryptoMinutes:
         """The minutes from `number` x MINUTES_PER_CHUNK on."""
@@ -147,7 +148,13 @@ class CryptoModel:
     def _path(self, pair: str, first: int, count: int) -> Floats:
         """The pair's standard Brownian path at consecutive minutes."""
         own = math.sqrt(1.0 - MARKET_SHARE**2)
-        return MARKET_SHARE * self._brownian("market", first, count) + own * self._brownian(pair, first, count)
+        return MARKET_SHARE * self._market_path(first, count) + own * self._brownian(pair, first, count)
+
+    def _market_path(self, first: int, count: int) -> Floats:
+        """The path of all pairs together; kept, because the others are asked about the same minutes next."""
+        if self._market[:2] != (first, count):
+            self._market = (first, count, self._brownian("market", first, count))
+        return self._market[2]
 
     def _brownian(self, name: str, first: int, count: int) -> Floats:
         at = np.arange(first, first + count)

@@ -83,6 +83,7 @@ class GeneratedMarket:
         self._known = frozenset(self.symbols)
         self._played_ns: int = start_ns
         self._done_ns: int = start_ns  # up to which nothing is left to be told
+        self._idle_until_ns = 0  # before which nothing is said
         self._plays_extended = True
         self._reader: SheetReader | None = None
         self._bands: list[MarketEvent] = []
@@ -94,12 +95,16 @@ class GeneratedMarket:
 
     def begin(self, now_ns: Nanos) -> None:
         self._played_ns = self._done_ns = self._unwatched_ns = now_ns
+        self._idle_until_ns = 0
         self._script = Script((), now_ns)
 
-    def set_crypto_audience(self, is_watched: bool) -> None:
+    def set_crypto_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
         """There is no crypto here."""
 
     def set_extended_audience(self, is_watched: bool) -> None:
+        if is_watched != self._plays_extended:
+            self._unwatched_ns = self._unwatched_until_ns()
+            self._idle_until_ns = 0
         self._plays_extended = is_watched
 
     def events_until(self, now_ns: Nanos) -> Iterator[MarketEvent]:
@@ -107,7 +112,7 @@ class GeneratedMarket:
         trades, quotes = self._trades, self._quotes
         while True:
             script = self._script
-            events, said_ns, place = script.events, script.said_ns, script.place
+            events, said_ns, is_quiet, place = script.events, script.said_ns, script.is_quiet, script.place
             end = bisect_right(said_ns, now_ns, place)
             while place < end:
                 event = events[place]
@@ -116,10 +121,12 @@ class GeneratedMarket:
                     quotes[event.symbol] = event  # type: ignore[assignment]
                 elif kind is SimTrade and event.ts_ns == said_ns[place]:  # not a late report
                     trades[event.symbol] = event  # type: ignore[assignment]
+                is_told = is_quiet is None or self._plays_extended or not is_quiet[place]
                 place += 1
                 script.place = place
-                yield event
-            if place < len(events) or not self._load_next(now_ns):
+                if is_told:
+                    yield event
+            if place < len(events) or now_ns < self._idle_until_ns or not self._load_next(now_ns):
                 self._done_ns = max(self._done_ns, now_ns)
                 return
 
@@ -217,6 +224,7 @@ class GeneratedMarket:
         session, first, end = found
         starts_ns = session.pre_market_ns + first * NANOS_PER_MINUTE
         if starts_ns > now_ns:
+            self._idle_until_ns = starts_ns
             return False
         if self._reader is None or self._reader.sheet.session != session:
             sheet = SessionSheet(self._model, self._seed, self.symbols, session)
@@ -224,7 +232,7 @@ class GeneratedMarket:
             self._bands = bands_and_imbalances(self._seed, sheet, self.last_close)
         if starts_ns != self._script.end_ns:
             self._unwatched_ns = max(starts_ns - 1, self._done_ns)
-        self._script = script_of(self._reader, first, end, bands=self._bands, is_watched=self._plays_extended)
+        self._script = script_of(self._reader, first, end, bands=self._bands)
         self._script.drop_until(self._done_ns)
         return True
 

@@ -72,6 +72,8 @@ class GeneratedHistory:
         quote: SimQuote | None = None
         sessions = calendar.sessions_before(new_york_date(now_ns), 1) + _on(new_york_date(now_ns))
         for session in reversed(sessions):
+            if trade is not None and quote is not None:
+                break
             reader = self.reader(symbol, session)
             end = min(reader.sheet.minutes, reader.sheet.minute_of(now_ns) + 1)
             while end > 0 and (trade is None or quote is None):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from quant_trading_system.simulator.assets import PROFILES, crypto_profile_of
-from quant_trading_system.simulator.conditions import EXTENDED_HOURS, IEX, ODD_LOT, regular_sale, tape_of
+from quant_trading_system.simulator.assets import crypto_profile_of
+from quant_trading_system.simulator.conditions import EXTENDED_HOURS, IEX, ODD_LOT, regular_of
 from quant_trading_system.simulator.events import MarketEvent, SimQuote, SimTrade
 from quant_trading_system.simulator.market.draws import Floats, Ints
 from quant_trading_system.simulator.market.minute_draw import Bools, DrawnQuotes, DrawnTrades
@@ -107,20 +107,15 @@ class Listing:
         )
 
 
-def regular_of(symbol: str) -> str:
-    """The condition of an ordinary sale of a symbol of the generated market."""
-    known = PROFILES.get(symbol)
-    return regular_sale(tape_of(known.exchange if known else "NYSE"))
-
-
 class Script:
     """Market messages in the order in which they are said, and how far they have been told.
 
     Attributes:
         place: of the message that is told next; whoever tells it moves on first.
+        is_quiet: of each message whether it is told only where somebody watches; None where all are told anyway.
     """
 
-    __slots__ = ("end_ns", "events", "place", "said_ns")
+    __slots__ = ("end_ns", "events", "is_quiet", "place", "said_ns")
 
     def __init__(self, parts: Sequence[Part], end_ns: int, *, begin_ns: int | None = None) -> None:
         """Parts are messages and when each is said; of those said at one moment the earlier part's come first.
@@ -129,6 +124,7 @@ class Script:
         """
         self.end_ns = end_ns
         self.place = 0
+        self.is_quiet: list[bool] | None = None
         events: list[MarketEvent] = []
         for messages, _ in parts:
             events.extend(messages)

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from typing import TypeVar
 
 import msgspec
 
 from quant_trading_system.simulator.calendar import Session
-from quant_trading_system.simulator.events import DAILY_BAR, UPDATED_BAR, MarketEvent, SimQuote, SimTrade
+from quant_trading_system.simulator.events import (
+    DAILY_BAR,
+    MINUTE_BAR,
+    UPDATED_BAR,
+    MarketEvent,
+    SimBar,
+    SimQuote,
+    SimTrade,
+)
 from quant_trading_system.simulator.market.auction_prints import imbalances
 from quant_trading_system.simulator.market.listing import Part, Script
 from quant_trading_system.simulator.market.luld import bands_of_session
@@ -22,17 +29,14 @@ from quant_trading_system.simulator.market.session_sheet import CENTS, SessionSh
 from quant_trading_system.simulator.market.sheet_reader import AT_FIRST, SheetReader
 from quant_trading_system.simulator.market.source import QUIET_AFTER_CLOSE_NS, QUIET_BEFORE_OPEN_NS
 
-_Told = TypeVar("_Told", SimTrade, SimQuote)
 
-
-def script_of(reader: SheetReader, first: int, end: int, *, bands: Sequence[MarketEvent], is_watched: bool) -> Script:
+def script_of(reader: SheetReader, first: int, end: int, *, bands: Sequence[MarketEvent]) -> Script:
     """Everything that is said in a range of minutes.
 
     Args:
         bands: of the whole session.
-        is_watched: whether trades and quotes outside regular hours are told.
     """
-    sheet, session = reader.sheet, reader.sheet.session
+    sheet = reader.sheet
     begin_ns, end_ns = sheet.begin_of(first), sheet.begin_of(end)
     parts: list[Part] = []
     for minute in range(max(0, first - 1), min(end, sheet.minutes)):
@@ -42,11 +46,21 @@ def script_of(reader: SheetReader, first: int, end: int, *, bands: Sequence[Mark
     parts.append(_stamped(event for event in bands if begin_ns <= event.ts_ns < end_ns))
     if first < sheet.minutes:
         trades, quotes = reader.read(first, min(end, sheet.minutes), now_ns=AT_FIRST)
-        if not is_watched:
-            trades, quotes = _loud(session, trades), _loud(session, quotes)
         parts.append(_stamped(quotes))
         parts.append(_stamped(trades))
-    return Script([part for part in parts if part[0]], end_ns, begin_ns=begin_ns)
+    script = Script([part for part in parts if part[0]], end_ns, begin_ns=begin_ns)
+    if not (sheet.is_regular(first) and sheet.is_regular(end - 1)):
+        script.is_quiet = [_is_quiet(sheet.session, event) for event in script.events]
+    return script
+
+
+def _is_quiet(session: Session, event: MarketEvent) -> bool:
+    """Whether only those hear it who watch the hours outside the session; a little before and after it all do."""
+    if isinstance(event, SimBar):
+        return event.kind == MINUTE_BAR and not session.open_ns <= event.ts_ns <= session.close_ns
+    if not isinstance(event, SimTrade | SimQuote):
+        return False
+    return not session.open_ns - QUIET_BEFORE_OPEN_NS <= event.ts_ns < session.close_ns + QUIET_AFTER_CLOSE_NS
 
 
 def bands_and_imbalances(
@@ -70,12 +84,6 @@ def bands_and_imbalances(
         )
         said.extend(imbalances(seed, sheet, place))
     return sorted(said, key=lambda event: event.ts_ns)
-
-
-def _loud(session: Session, events: list[_Told]) -> list[_Told]:
-    """What is told though nobody watches the hours outside the session: a little before and after it."""
-    first_ns, end_ns = session.open_ns - QUIET_BEFORE_OPEN_NS, session.close_ns + QUIET_AFTER_CLOSE_NS
-    return [event for event in events if first_ns <= event.ts_ns < end_ns]
 
 
 def _bars_of(reader: SheetReader, minute: int) -> list[Part]:

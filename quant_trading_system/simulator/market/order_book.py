@@ -7,11 +7,11 @@ an increment names only what changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
-from quant_trading_system.simulator.assets import crypto_profile_of
+from quant_trading_system.simulator.assets import CryptoProfile, crypto_profile_of
 from quant_trading_system.simulator.events import SimOrderbook, SimQuote
 from quant_trading_system.simulator.market.draws import Ints, Keys, exponential, key_of
 
@@ -26,33 +26,41 @@ Side = tuple[tuple[float, float], ...]
 
 def book_of(seed: int, quote: SimQuote) -> SimOrderbook:
     """The whole book at the moment of a quote."""
-    profile = crypto_profile_of(quote.symbol)
-    ticks = profile.ticks_per_usd
-    step = max(1, math.ceil(profile.price_usd * ticks * STEP_BPS / 1e4))
-    bid, ask = round(quote.bid_price * ticks), round(quote.ask_price * ticks)
-    below, above = (bid - 1) // step, ask // step + 1
-    unit = max(1.0, profile.trade_usd / profile.price_usd * profile.units_per_coin) * SIZE_TRADES
-    bucket = quote.ts_ns // SIZE_HOLDS_NS
-    key = np.array([key_of(seed, "book", quote.symbol, bucket)], dtype=np.uint64)
-
-    places = np.arange(LEVELS - 1)
-    return SimOrderbook(
-        quote.symbol,
-        ((quote.bid_price, quote.bid_size), *_levels(key, _BID, below - places, (step, unit, quote.symbol))),
-        ((quote.ask_price, quote.ask_size), *_levels(key, _ASK, above + places, (step, unit, quote.symbol))),
-        True,
-        quote.ts_ns,
-    )
+    return books_of(seed, [quote])[0]
 
 
-def _levels(key: Keys, kind: int, grid: Ints, shape: tuple[int, float, str]) -> Iterator[tuple[float, float]]:
-    """Prices and sizes of places on the grid; none at or below zero."""
-    step, unit, pair = shape
+def books_of(seed: int, quotes: Sequence[SimQuote]) -> list[SimOrderbook]:
+    """The whole books at the moments of some quotes of one pair."""
+    if not quotes:
+        return []
+    pair = quotes[0].symbol
     profile = crypto_profile_of(pair)
-    grid = grid[grid > 0]
-    units = 1 + np.floor(unit * exponential(key, kind, grid)).astype(np.int64)
-    prices, sizes = grid * step / profile.ticks_per_usd, units / profile.units_per_coin
-    return zip(prices.tolist(), sizes.tolist(), strict=True)
+    step = max(1, math.ceil(profile.price_usd * profile.ticks_per_usd * STEP_BPS / 1e4))
+    buckets = [quote.ts_ns // SIZE_HOLDS_NS for quote in quotes]
+    key_of_bucket = {bucket: key_of(seed, "book", pair, bucket) for bucket in buckets}
+    keys = np.array([key_of_bucket[bucket] for bucket in buckets], dtype=np.uint64)[:, None]
+    best = np.array([(quote.bid_price, quote.ask_price) for quote in quotes]) * profile.ticks_per_usd
+    ticks = np.rint(best).astype(np.int64)
+    places = np.arange(LEVELS - 1)[None, :]
+    bids = _levels(keys, _BID, (ticks[:, :1] - 1) // step - places, (profile, step))
+    asks = _levels(keys, _ASK, ticks[:, 1:] // step + 1 + places, (profile, step))
+    return [
+        SimOrderbook(pair, ((q.bid_price, q.bid_size), *below), ((q.ask_price, q.ask_size), *above), True, q.ts_ns)
+        for q, below, above in zip(quotes, bids, asks, strict=True)
+    ]
+
+
+def _levels(keys: Keys, kind: int, grid: Ints, shape: tuple[CryptoProfile, int]) -> list[Side]:
+    """Prices and sizes of places on the grid, a row for each book; none at or below zero."""
+    profile, step = shape
+    unit = max(1.0, profile.trade_usd / profile.price_usd * profile.units_per_coin) * SIZE_TRADES
+    units = 1 + np.floor(unit * exponential(keys, kind, np.maximum(grid, 0))).astype(np.int64)
+    prices = (grid * step / profile.ticks_per_usd).tolist()
+    sizes = (units / profile.units_per_coin).tolist()
+    return [
+        tuple(level for level in zip(row, held, strict=True) if level[0] > 0)
+        for row, held in zip(prices, sizes, strict=True)
+    ]
 
 
 def increment(before: SimOrderbook, after: SimOrderbook) -> SimOrderbook:

@@ -165,7 +165,7 @@ class RecordedMarket:
         ]
         return sorted(found, key=lambda action: (action.ex_date, action.symbol, action.kind))
 
-    def set_crypto_audience(self, is_watched: bool) -> None:
+    def set_crypto_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
         """There is no crypto in recorded files."""
 
     def set_extended_audience(self, is_watched: bool) -> None:

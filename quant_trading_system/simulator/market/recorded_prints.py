@@ -16,9 +16,8 @@ from quant_trading_system.core.types import NANOS_PER_SECOND
 from quant_trading_system.datafiles import DataDirectory, TradeRow, read_trades
 from quant_trading_system.simulator import calendar
 from quant_trading_system.simulator.calendar import Session
-from quant_trading_system.simulator.conditions import CLOSING, EXTENDED_HOURS, IEX, OFF_EXCHANGE, OPENING
+from quant_trading_system.simulator.conditions import CLOSING, EXTENDED_HOURS, IEX, OFF_EXCHANGE, OPENING, regular_of
 from quant_trading_system.simulator.events import SimTrade
-from quant_trading_system.simulator.market.listing import regular_of
 
 OPENING_WITHIN_NS = 180 * NANOS_PER_SECOND  # so long auctions of a busy morning took in 2013
 CLOSING_WITHIN_NS = 120 * NANOS_PER_SECOND

@@ -178,7 +178,7 @@ def _off_hours(keys: Keys, ends: tuple[float, float], rate: Floats, day: Day) ->
         close=close,
         volume=shares,
         trades=trades,
-        spread_ticks=np.full(count, EXTENDED_SPREAD * float(np.median(day.spread_ticks))),
+        spread_ticks=np.full(count, EXTENDED_SPREAD * float(day.spread_ticks.mean())),
     )
 
 

@@ -16,6 +16,9 @@ MINUTE: Literal["minute"] = "minute"
 BarSpan = Literal["day", "minute"]
 Reading = Literal["trades", "quotes", "day", "minute", "auctions"]
 
+CRYPTO_DAY_ZONE = "America/Chicago"
+"""In whose midnight daily bars of crypto begin: recorded at 05:00Z in summer (reference 9.4); Alpaca does not say."""
+
 QUIET_BEFORE_OPEN_NS = 5_000_000_000
 """Events are streamed from this long before the open; earlier ones only set the latest prices."""
 QUIET_AFTER_CLOSE_NS = 30_000_000_000
@@ -62,10 +65,11 @@ class MarketSource(Protocol):
         with its beginning, and a trade that was reported late (condition Z) with the time at which it was made.
         """
 
-    def set_crypto_audience(self, is_watched: bool) -> None:
+    def set_crypto_audience(self, is_watched: bool, *, is_streamed: bool = True) -> None:
         """Whether crypto is played: True while a crypto order is open or a crypto stream is listened to.
 
-        Prices do not depend on it: what is not played is still answered as history and as latest values.
+        Prices do not depend on it: what is not played is still answered as history and as latest values. Where it is
+        played for orders alone (`is_streamed` False), order books are left out.
         """
 
     def set_extended_audience(self, is_watched: bool) -> None:

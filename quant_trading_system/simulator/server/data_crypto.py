@@ -14,8 +14,7 @@ from aiohttp import web
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE
 from quant_trading_system.simulator.events import SimBar
-from quant_trading_system.simulator.market.crypto import DAY_ZONE_DEFAULT
-from quant_trading_system.simulator.market.source import DAY, BarSpan
+from quant_trading_system.simulator.market.source import CRYPTO_DAY_ZONE, DAY, BarSpan
 from quant_trading_system.simulator.server.bar_history import bars_between
 from quant_trading_system.simulator.server.data_query import DataQuery
 from quant_trading_system.simulator.server.data_rows import (
@@ -34,7 +33,7 @@ from quant_trading_system.simulator.server.venue import VENUE, Venue
 
 PLACES = ("us", "us-1", "us-2", "eu-1", "bs-1")
 UTC_ZONE = ZoneInfo("UTC")  # hours are counted from its midnight, and ranges begin there (recorded 2026-09)
-DAY_ZONE = ZoneInfo(DAY_ZONE_DEFAULT)
+DAY_ZONE = ZoneInfo(CRYPTO_DAY_ZONE)
 DAYS_BACK_NS = 3 * 24 * 60 * NANOS_PER_MINUTE
 
 _PAIR = re.compile(r"[A-Z]+x?/[A-Z]+", re.ASCII)

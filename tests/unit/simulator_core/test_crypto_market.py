@@ -114,6 +114,17 @@ def test_increments_keep_a_clients_book_equal_to_the_whole_one(sunday_hour):
         assert len(whole.bids) == len(whole.asks) == order_book.LEVELS
 
 
+def test_books_are_told_where_somebody_streams_them_and_begin_whole():
+    made = crypto(now_ns=SUNDAY_NS)
+    made.set_audience(True, is_streamed=False)
+    told = play(made, SUNDAY_NS + 2 * NANOS_PER_MINUTE)
+    assert of(told, SimTrade, "BTC/USD")
+    assert of(told, SimOrderbook, "BTC/USD") == []
+    made.set_audience(True)
+    first, *_ = of(play(made, SUNDAY_NS + 4 * NANOS_PER_MINUTE), SimOrderbook, "BTC/USD")
+    assert first.is_reset
+
+
 def test_a_day_begins_at_the_midnight_of_its_zone_and_holds_its_minutes():
     made = crypto(now_ns=SUNDAY_NS)
     days = made.bars("ETH/USD", DAY, SUNDAY_NS - 3 * 24 * HOUR_NS, SUNDAY_NS)
