@@ -78,19 +78,19 @@ async def test_an_order_of_2021_is_accepted_and_its_replacement_new():
         assert list(next(entry["body"] for entry in answer if entry["status"] == 200)) == ORDER_KEYS_2021
 
 
-async def test_a_refusal_of_2021_has_the_words_of_2021():
+async def test_a_refusal_has_the_newest_words_in_every_profile():
     async with served(server=of(Profile.LEGACY_2021)) as (exchange, session):
         assert await submit(session, symbol="FACEBOOK") == (
-            422, {"code": 40010001, "message": 'could not find asset "FACEBOOK"'},
+            422, {"code": 42210000, "message": 'asset "FACEBOOK" not found'},
         )  # fmt: skip
         _, error = await submit(session, type="limit")
-        assert error["message"] == "limit orders require only limit price"
+        assert error["message"] == "limit orders require a limit price"
         _, order = await submit(session, **RESTING)
         await exchange.step(1)
         await call(session, "DELETE", f"/v2/orders/{order['id']}")
         await exchange.step(1)
         assert await call(session, "PATCH", f"/v2/orders/{order['id']}", {"qty": "2"}) == (
-            422, {"code": 40010001, "message": "only open orders can be replaced"},
+            422, {"code": 42210000, "message": "unable to replace order, order is not open"},
         )  # fmt: skip
 
 

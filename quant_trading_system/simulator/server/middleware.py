@@ -110,7 +110,7 @@ async def _answered(request: web.Request, handler: Handler, venue: Venue) -> web
     try:
         answer = await handler(request)
     except Refusal as refusal:
-        answer = refusal_answer(venue.manners.refusal(refusal))
+        answer = refusal_answer(refusal)
     except DataFileError as error:
         # A recorded day that was not judged at the start: its history cannot be told, the rest goes on.
         answer = json_answer({"code": 50010000, "message": error.message}, status=500)

@@ -3,21 +3,20 @@
 The exchange writes today's form; for an older profile its answers and events are rewritten here, in one place. Objects
 are known by their keys, so lists, legs and the bodies inside a 207 are found wherever they stand.
 
-Evidence: reference 0.1 and appendix D (day-trade fields, 2026-07-06), 1.2 (401), 2.3 and 2.4 (orders), 2.7 (texts),
+Evidence: reference 0.1 and appendix D (day-trade fields, 2026-07-06), 1.2 (401), 2.3 and 2.4 (orders),
 5.2 (calendar), 7.2 and 7.4 (events); for the key sets of 2021 Alpaca's public documentation of that year (entities
 account, account configurations, order, position, asset; read 2026-11).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 from aiohttp import web
 
-from quant_trading_system.simulator.refusals import Refusal, invalid
 from quant_trading_system.simulator.rulebook import Rulebook
 from quant_trading_system.simulator.server.stamps import eastern_text, parse_instant
 
@@ -96,9 +95,6 @@ class Manners:
 
     is_current = True
 
-    def refusal(self, refusal: Refusal) -> Refusal:
-        return refusal
-
     def answer(self, _method: str, answer: web.Response) -> web.Response:
         return answer
 
@@ -111,13 +107,6 @@ class Manners2021(Manners):
     """Those of the recordings of 2019 to 2021."""
 
     is_current = False
-
-    def refusal(self, refusal: Refusal) -> Refusal:
-        for old in _OLD_TEXTS:
-            said = old(refusal)
-            if said is not None:
-                return said
-        return refusal
 
     def answer(self, method: str, answer: web.Response) -> web.Response:
         if not isinstance(answer.body, bytes) or not answer.body:
@@ -173,25 +162,3 @@ def _in_eastern(stamp: str) -> str:
     whole, _, rest = text.partition(".")
     fraction = rest[:9].rstrip("0")
     return f"{whole}.{fraction}{rest[9:]}" if fraction else whole + rest[9:]
-
-
-def _unknown_asset(refusal: Refusal) -> Refusal | None:
-    if refusal.http_status != 422 or not refusal.message.startswith('asset "'):
-        return None
-    name, _, rest = refusal.message.removeprefix('asset "').partition('"')
-    return invalid(f'could not find asset "{name}"') if rest == " not found" else None
-
-
-def _same_text(new: str, old: Refusal) -> Callable[[Refusal], Refusal | None]:
-    return lambda refusal: old if refusal.message == new else None
-
-
-_REPLACED: Mapping[str, str] = {
-    "limit orders require a limit price": "limit orders require only limit price",
-    "unable to replace order, order is not open": "only open orders can be replaced",
-    "extended hours order must be DAY or GTC limit orders": "extended hours order must be DAY limit orders",
-}
-_OLD_TEXTS: tuple[Callable[[Refusal], Refusal | None], ...] = (
-    _unknown_asset,
-    *(_same_text(new, invalid(old)) for new, old in _REPLACED.items()),
-)
