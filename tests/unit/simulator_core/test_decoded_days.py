@@ -16,6 +16,7 @@ from quant_trading_system.simulator.market import decoded_days
 from quant_trading_system.simulator.market.decoded_days import BATCH_ROWS, DecodedDay, DecodedDays
 from quant_trading_system.simulator.market.recorded import RecordedMarket
 from quant_trading_system.simulator.market.recorded_history import RecordedHistory
+from quant_trading_system.simulator.market.source import Reading
 
 TODAY = date(2013, 10, 7)
 RANGE_DAY = date(2013, 10, 8)
@@ -129,11 +130,12 @@ def test_what_was_prepared_in_steps_is_told_as_if_it_was_not(tmp_path, reading):
 
 def test_a_past_day_is_made_ready_in_steps_and_the_running_one_is_left_alone(tmp_path):
     recorded_market(tmp_path)
-    for reading, steps in (
+    expected: tuple[tuple[Reading, int], ...] = (
         ("trades", 900 // BATCH_ROWS),
         ("minute", 3_600 // BATCH_ROWS),
         ("auctions", 3_600 // 1_000),
-    ):
+    )
+    for reading, steps in expected:
         history = RecordedHistory(DataDirectory(tmp_path))
         assert len(list(history.prepare(reading, "IBM", *RANGE_NS, today=RANGE_DAY))) > steps
     history = RecordedHistory(DataDirectory(tmp_path))
