@@ -32,7 +32,9 @@ from quant_trading_system.simulator.sessions import (
     phase_of,
 )
 
-AUCTION_PATIENCE_NS = 10 * NANOS_PER_SECOND  # after a bell without an auction print, its orders trade at the quote
+# After a bell so long without an auction print, its orders trade at the quote. Prints of busy mornings came as late.
+OPENING_PATIENCE_NS = 180 * NANOS_PER_SECOND
+CLOSING_PATIENCE_NS = 120 * NANOS_PER_SECOND
 
 
 class Bells:
@@ -102,9 +104,10 @@ class Bells:
         """Stand where an auction is under way."""
         sent_ns = session.open_ns - OPG_SENT_BEFORE_OPEN_NS
         self._floor.is_opening_auction_sent = sent_ns <= now_ns < session.open_ns
-        for bell_ns, kind in ((session.open_ns, prints.OPENING), (session.close_ns, prints.CLOSING)):
-            if bell_ns <= now_ns < bell_ns + AUCTION_PATIENCE_NS:
-                self._floor.await_auction(kind)
+        if session.open_ns <= now_ns < session.open_ns + OPENING_PATIENCE_NS:
+            self._floor.await_auction(prints.OPENING)
+        if session.close_ns <= now_ns < session.close_ns + CLOSING_PATIENCE_NS:
+            self._floor.await_auction(prints.CLOSING)
 
     def _plan(self, session: Session, *, after_ns: int) -> None:
         """Plan the bells of a session that lie behind an instant."""
@@ -112,9 +115,9 @@ class Bells:
             (session.pre_market_ns, Action.PRE_OPEN),
             (session.open_ns - OPG_SENT_BEFORE_OPEN_NS, Action.SEND_OPENING),
             (session.open_ns, Action.OPEN),
-            (session.open_ns + AUCTION_PATIENCE_NS, Action.CROSS_OPENING),
+            (session.open_ns + OPENING_PATIENCE_NS, Action.CROSS_OPENING),
             (session.close_ns, Action.CLOSE),
-            (session.close_ns + AUCTION_PATIENCE_NS, Action.CROSS_CLOSING),
+            (session.close_ns + CLOSING_PATIENCE_NS, Action.CROSS_CLOSING),
             (session.post_market_end_ns, Action.LATE_CLOSE),
         ):
             if due_ns > after_ns:
@@ -133,12 +136,13 @@ class Bells:
     def _open(self, now_ns: Nanos) -> None:
         self._floor.is_opening_auction_sent = False
         self._floor.turn("regular", now_ns, quotes_since_ns=now_ns)
-        self._floor.await_auction(prints.OPENING)
+        self._floor.begin_auction(prints.OPENING)
         self.release_due(now_ns)
 
     def _close(self, now_ns: Nanos) -> None:
-        self._floor.await_auction(prints.CLOSING)
+        self._floor.begin_auction(prints.CLOSING)
         self._floor.turn("post", now_ns, quotes_since_ns=now_ns)
+        self._floor.cross_printed(now_ns)
         self._expire_due(now_ns)
         self._office.close_day(now_ns)
 

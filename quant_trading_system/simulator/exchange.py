@@ -150,9 +150,9 @@ class Exchange(ExchangeOrders):
 
     @property
     def finished(self) -> bool:
-        """Whether the last session of a recorded market is over."""
+        """Whether the last session of a recorded market is over, its closing auction with it."""
         end_ns = self.market.end_ns
-        return end_ns is not None and self._now_ns >= end_ns
+        return end_ns is not None and self._now_ns >= end_ns and not self._floor.awaits_auction
 
     def advance(self, now_ns: Nanos) -> None:
         """Play the market and everything planned up to venue time `now_ns`; a time that has passed does nothing.

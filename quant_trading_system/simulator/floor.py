@@ -114,6 +114,13 @@ class Floor:
         if book.state.is_reopening:
             book.reopen()  # nothing was printed first: the halt ends with this quote
             self._recorder.symbol_changed(book.state)
+        if (
+            book.auction == prints.OPENING
+            and book.state.auction_quote is None
+            and quote.bid_price > 0 < quote.ask_price
+        ):
+            book.state.auction_quote = quote
+            self._recorder.symbol_changed(book.state)
         if book.state.limit_up or book.state.limit_down:
             self.halts.watch_bands(book, quote)
         self._matcher.meet_quote(book, quote)
@@ -124,6 +131,9 @@ class Floor:
         is_cross = bool(book.auction) and prints.is_auction(trade, book.auction)
         if is_cross:
             self._matcher.cross(book, price=exact(trade.price), size=exact(trade.size), now_ns=Nanos(trade.ts_ns))
+        elif book.waiting and self.phase == "regular" and prints.is_auction(trade, prints.CLOSING):
+            book.state.auction_print = (trade.price, trade.size)  # of a market whose last print is its closing one
+            self._recorder.symbol_changed(book.state)
         if trade.price <= book.restriction_below:
             self.halts.watch_fall(book, trade)
         self._matcher.meet_print(book, trade, is_spent=is_cross)
@@ -180,14 +190,36 @@ class Floor:
 
     # --- auctions -----------------------------------------------------------------------------------------------------
 
+    def begin_auction(self, kind: str) -> None:
+        """A bell rings in an opening or closing auction: from now on its print counts."""
+        for book in self._books.values():
+            if kind == prints.OPENING:
+                book.state.auction_quote, book.state.auction_print = None, None
+            elif book.waiting:
+                book.state.auction_quote = book.quote
+                self._recorder.symbol_changed(book.state)
+        self.await_auction(kind)
+
     def await_auction(self, kind: str) -> None:
-        """From now on the print of an opening or closing auction counts."""
+        """Let the orders that are there for an auction wait for its print."""
         self._open_auction = kind
         time_in_force = "opg" if kind == prints.OPENING else "cls"
         for book in self._books.values():
             if any(order.time_in_force == time_in_force for order in book.waiting.values()):
                 book.auction = kind
                 book.refresh()
+
+    def cross_printed(self, now_ns: Nanos) -> None:
+        """Settle the closing auctions whose prints came before the bell."""
+        for book in self._books.values():
+            if book.auction == prints.CLOSING and book.state.auction_print is not None and not book.state.halt:
+                price, size = book.state.auction_print
+                self._matcher.cross(book, price=exact(price), size=exact(size), now_ns=now_ns)
+
+    @property
+    def awaits_auction(self) -> bool:
+        """Whether orders wait for the print of an opening or closing auction."""
+        return any(book.auction in (prints.OPENING, prints.CLOSING) for book in self._books.values())
 
     def end_auctions(self, now_ns: Nanos) -> None:
         """The market printed no auction in time: its orders trade at the quote, where there is one."""

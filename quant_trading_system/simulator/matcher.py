@@ -21,6 +21,8 @@ from quant_trading_system.simulator.impact import Pricing
 from quant_trading_system.simulator.matching import (
     Fill,
     Touch,
+    ask_of,
+    bid_of,
     is_marketable,
     is_within,
     meet,
@@ -249,32 +251,33 @@ class Matcher:
     def cross(self, book: OrderBook, *, price: Decimal, size: Decimal, now_ns: Nanos) -> None:
         """Trade the book's orders in the auction that it waits for, at one price."""
         for orders in _sides(self._auction_orders(book)):
-            for order, fill in share_out(orders, price=price, size=size):
-                if order.status in MATCHING_STATUSES and _is_in_bands(book, price):  # a fill may end another order
-                    self._book_fill(book, order, fill, now_ns)
+            self._share(book, orders, price=price, size=size, now_ns=now_ns)
         self.end_auction(book, now_ns)
 
     def cross_at_quote(self, book: OrderBook, now_ns: Nanos) -> None:
-        """No auction was printed: its orders trade at the quote like market orders (reference 2.14)."""
-        for is_buy, orders in zip((True, False), _sides(self._auction_orders(book)), strict=True):
-            touch = book.touch(is_buy=is_buy)
-            if touch is None or touch.price <= ZERO:
-                continue
-            for order, fill in share_out(orders, price=touch.price, size=touch.size_left):
-                if order.status in MATCHING_STATUSES and _is_in_bands(book, touch.price):
-                    self._take_size(book, fill.qty, is_buy=is_buy)
-                    self._book_fill(book, order, fill, now_ns)
+        """No auction was printed: its orders trade at the opening or closing quote (reference 2.14)."""
+        quote = book.state.auction_quote
+        if quote is not None:
+            for touch, orders in zip((ask_of(quote), bid_of(quote)), _sides(self._auction_orders(book)), strict=True):
+                if touch.price > ZERO:
+                    self._share(book, orders, price=touch.price, size=touch.size_left, now_ns=now_ns)
         self.end_auction(book, now_ns)
+
+    def _share(self, book: OrderBook, orders: list[SimOrder], *, price: Decimal, size: Decimal, now_ns: Nanos) -> None:
+        for order, fill in share_out(orders, price=price, size=size):
+            if order.status in MATCHING_STATUSES and _is_in_bands(book, price):  # a fill may end another order
+                self._book_fill(book, order, fill, now_ns)
 
     def end_auction(self, book: OrderBook, now_ns: Nanos) -> None:
         """What did not trade in an opening or closing auction is canceled; after a halt it goes on."""
         if book.auction == prints.REOPENING:
             book.reopen()
-            self._recorder.symbol_changed(book.state)
         else:
+            book.state.auction_quote, book.state.auction_print = None, None
             for order in self._auction_orders(book):
                 self._desk.cancel_now(order, now_ns)
             book.sweep()
+        self._recorder.symbol_changed(book.state)
         book.auction = ""
         book.reseat_takers()
         book.refresh()

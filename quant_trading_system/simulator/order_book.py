@@ -14,7 +14,7 @@ from quant_trading_system.simulator.events import SimQuote
 from quant_trading_system.simulator.matching import Touch, ask_of, bid_of, needs_election
 from quant_trading_system.simulator.numbers import ZERO
 from quant_trading_system.simulator.orders import SimOrder
-from quant_trading_system.simulator.prints import REOPENING
+from quant_trading_system.simulator.prints import OPENING, REOPENING
 from quant_trading_system.simulator.symbol_state import SymbolState
 
 SWEEP_MIN = 32  # orders gone and not yet forgotten; then the book is swept
@@ -82,6 +82,7 @@ class OrderBook:
     def wait(self, order: SimOrder) -> None:
         """Keep an order for its auction."""
         self.waiting[order.id] = order
+        self.trade_low, self.trade_high = inf, -inf
         if len(self.waiting) > 2 * self._alive + SWEEP_MIN:
             self.sweep()
 
@@ -189,11 +190,12 @@ class OrderBook:
         state = self.state
         buy, sell = -_first(self.buys), _first(self.sells)
         is_quoted_for = bool(self.takers) or state.limit_state_since_ns is not None or state.is_reopening
+        is_quoted_for = is_quoted_for or (self.auction == OPENING and state.auction_quote is None)
         self.bid_low = inf if is_quoted_for else buy
         self.ask_low = max(buy, state.limit_down or -inf)
         self.bid_high = min(sell, state.limit_up or inf)
         self.ask_high = sell
-        if self.auction:
+        if self.auction or self.waiting:
             self.trade_low, self.trade_high = inf, -inf
             return
         self.trade_low = max(buy, -_first(self.falling), self.restriction_below)

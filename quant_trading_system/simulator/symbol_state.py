@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import msgspec
 
+from quant_trading_system.simulator.events import SimQuote
+
 
 class SymbolState(msgspec.Struct, kw_only=True):
     """Changed in place. Stamps are UTC nanoseconds."""
@@ -25,5 +27,7 @@ class SymbolState(msgspec.Struct, kw_only=True):
     taken_at_ns: int = 0  # stamp of the quote from which the account has taken; how much, of each side
     taken_of_bid: Decimal = Decimal(0)
     taken_of_ask: Decimal = Decimal(0)
+    auction_quote: SimQuote | None = None  # at which an auction is settled that nobody prints
+    auction_print: tuple[float, float] | None = None  # price and size of a closing print that came before the bell
     impact_fraction: float = 0.0  # of the price, positive where buys moved it up
     impact_at_ns: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeVar
 
-from quant_trading_system.simulator.bells import AUCTION_PATIENCE_NS
+from quant_trading_system.simulator.bells import CLOSING_PATIENCE_NS, OPENING_PATIENCE_NS
 from quant_trading_system.simulator.events import Execution, SimLuld, SimQuote, SimTrade
 from quant_trading_system.simulator.instants import NANOS_PER_MS
 from quant_trading_system.simulator.matching import effective_limit
@@ -17,6 +17,8 @@ from tests.unit.simulator_core.desk_script import CLOSE_NS, MONDAY, OPEN_NS
 from tests.unit.simulator_core.random_market import PAIR, SYMBOLS, Player, executions_of
 
 LATENCY_NS_MAX = 200 * NANOS_PER_MS  # of an immediate order: acknowledged, met, perhaps met again
+
+AUCTIONS = {"opg": "O", "cls": "6"}
 
 _Event = TypeVar("_Event", SimQuote, SimTrade, SimLuld)
 
@@ -40,12 +42,15 @@ class Judge:
             self._check_hours(order, execution)
             self._check_halts(execution)
             self._check_bands(execution)
-            self._check_price(order, execution)
+            if order.time_in_force not in AUCTIONS:
+                self._check_price(order, execution)
         for order_id, fills in of_order.items():
             self._check_quantity(self._exchange.order(order_id), fills)
         for order in self._exchange.orders(OrderQuery(status="all", limit=500)):
             self._check_immediate(order, of_order.get(order.id, []))
-        self._check_sizes(executions)
+        in_auctions = [e for e in executions if self._exchange.order(e.order_id).time_in_force in AUCTIONS]
+        self._check_auctions(in_auctions)
+        self._check_sizes([execution for execution in executions if execution not in in_auctions])
         return len(executions)
 
     def _check_limit(self, order: SimOrder, execution: Execution) -> None:
@@ -59,9 +64,9 @@ class Judge:
         if order.symbol == PAIR:
             return
         if order.time_in_force == "opg":
-            hours = (MONDAY.open_ns, MONDAY.open_ns + AUCTION_PATIENCE_NS)
+            hours = (MONDAY.open_ns, MONDAY.open_ns + OPENING_PATIENCE_NS)
         elif order.time_in_force == "cls":
-            hours = (MONDAY.close_ns, MONDAY.close_ns + AUCTION_PATIENCE_NS)
+            hours = (MONDAY.close_ns, MONDAY.close_ns + CLOSING_PATIENCE_NS)
         elif order.extended_hours:
             hours = (MONDAY.pre_market_ns, MONDAY.post_market_end_ns - 1)
         else:
@@ -132,6 +137,23 @@ class Judge:
                     assert filled <= size + printed + 1e-6, (
                         f"{symbol}: {filled} {side} of {size} shown, {printed} printed"
                     )
+
+    def _check_auctions(self, executions: Sequence[Execution]) -> None:
+        """One price for everybody: the auction's print, or else the quote; and each side trades no more than it."""
+        groups: dict[tuple[str, str, str], list[Execution]] = {}
+        for execution in executions:
+            order = self._exchange.order(execution.order_id)
+            groups.setdefault((execution.symbol, order.time_in_force, execution.side), []).append(execution)
+        for (symbol, time_in_force, side), fills in groups.items():
+            (price,) = {float(fill.price) for fill in fills}
+            (at_ns,) = {fill.timestamp_ns for fill in fills}
+            prints = [e for e in self._of(SimTrade, symbol) if AUCTIONS[time_in_force] in e.conditions]
+            sizes = [e.size for e in prints if e.price == price and e.ts_ns <= at_ns]
+            for quote in self._of(SimQuote, symbol):
+                touch = (quote.ask_price, quote.ask_size) if side == "buy" else (quote.bid_price, quote.bid_size)
+                if touch[0] == price and quote.ts_ns <= at_ns:
+                    sizes.append(touch[1])
+            assert sum(float(fill.qty) for fill in fills) <= max(sizes, default=0.0) + 1e-6, f"{symbol} {time_in_force}"
 
     def _of(self, kind: type[_Event], symbol: str) -> list[_Event]:
         return [e for e in self._story.events if isinstance(e, kind) and e.symbol == symbol]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
-from quant_trading_system.simulator.bells import AUCTION_PATIENCE_NS
 from quant_trading_system.simulator.events import Execution, MarketEvent, SimBar, SimLuld, SimQuote, SimStatus, SimTrade
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.instants import NANOS_PER_MS
@@ -83,7 +82,7 @@ def make_story(seed: int) -> Story:
                 operations.append((at_ns, *_operation(draw, cents)))
     for bell_ns, condition in ((OPEN_NS, "O"), (CLOSE_NS, "6")):
         if draw.random() < 0.7:
-            printed_ns = bell_ns + draw.randrange(AUCTION_PATIENCE_NS)
+            printed_ns = bell_ns + draw.randrange(-2 if condition == "6" else 0, 10) * NANOS_PER_SECOND + 7
             price = cents["AAPL"] / 100
             events.append(SimTrade("AAPL", price, float(draw.randrange(1, 900)), printed_ns, "Q", 1, ("@", condition)))
     events.sort(key=lambda event: event.ts_ns)

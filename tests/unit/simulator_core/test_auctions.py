@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
-from quant_trading_system.simulator.bells import AUCTION_PATIENCE_NS
+from quant_trading_system.simulator.bells import CLOSING_PATIENCE_NS, OPENING_PATIENCE_NS
 from quant_trading_system.simulator.events import SimTrade
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.journal import Journal
@@ -73,16 +73,27 @@ def test_an_auction_that_nobody_printed_is_settled_at_the_quote():
     order = opg(floor)
     floor.until(OPEN_NS)
     floor.quote(100.10, 100.14)
-    floor.until(OPEN_NS + AUCTION_PATIENCE_NS - 1)
+    floor.until(OPEN_NS + OPENING_PATIENCE_NS - 1)
     assert order.status == "new"
-    floor.until(OPEN_NS + AUCTION_PATIENCE_NS)
+    floor.until(OPEN_NS + OPENING_PATIENCE_NS)
     assert (order.status, order.filled_avg_price) == ("filled", D("100.14"))
+
+
+def test_the_first_quote_of_both_sides_is_the_opening_one_and_shows_what_there_is():
+    floor = Floor(start_ns=EARLY_NS, quoted=False)
+    order = opg(floor, qty="500")
+    floor.until(OPEN_NS)
+    floor.quote(0.0, 100.50)
+    floor.quote(100.10, 100.14, ask_size=300)
+    floor.quote(100.40, 100.44)
+    floor.until(OPEN_NS + OPENING_PATIENCE_NS)
+    assert (order.status, order.filled_qty, order.filled_avg_price) == ("canceled", D(300), D("100.14"))
 
 
 def test_without_any_price_an_opening_order_is_canceled():
     floor = Floor(start_ns=EARLY_NS, quoted=False)
     order = opg(floor)
-    floor.until(OPEN_NS + AUCTION_PATIENCE_NS)
+    floor.until(OPEN_NS + OPENING_PATIENCE_NS)
     assert (order.status, order.filled_qty) == ("canceled", D(0))
 
 
@@ -107,8 +118,41 @@ def test_without_a_closing_print_the_closing_quote_counts():
     order = cls(floor)
     floor.until(CLOSE_NS - NANOS_PER_SECOND)
     floor.quote(101.00, 101.05)
-    floor.until(CLOSE_NS + AUCTION_PATIENCE_NS)
+    floor.until(CLOSE_NS + NANOS_PER_SECOND)
+    floor.quote(109.00, 109.05)
+    floor.until(CLOSE_NS + CLOSING_PATIENCE_NS)
     assert (order.status, order.filled_avg_price) == ("filled", D("101.05"))
+
+
+def test_a_closing_print_that_came_before_the_bell_settles_the_auction_at_the_bell():
+    floor = Floor()
+    order = cls(floor)
+    floor.until(CLOSE_NS - 5 * NANOS_PER_SECOND)
+    auction(floor, 100.40, "6")
+    floor.until(CLOSE_NS - 1)
+    assert order.status == "new"
+    floor.until(CLOSE_NS)
+    assert (order.status, order.filled_avg_price, order.filled_at_ns) == ("filled", D("100.40"), CLOSE_NS)
+
+
+def test_an_order_that_was_cancelled_takes_no_part_of_the_auction():
+    floor = Floor(start_ns=EARLY_NS, quoted=False)
+    gone, stays = opg(floor, qty="100"), opg(floor, qty="100")
+    floor.until(OPEN_NS - NANOS_PER_SECOND)
+    floor.exchange.cancel(gone.id)
+    floor.until(OPEN_NS)
+    auction(floor, 100.30, "O", size=100)
+    assert (gone.filled_qty, stays.filled_qty) == (D(0), D(100))
+
+
+def test_a_recorded_market_is_not_over_while_its_closing_auction_is_awaited(monkeypatch: pytest.MonkeyPatch):
+    floor = Floor()
+    monkeypatch.setattr(ScriptedMarket, "end_ns", CLOSE_NS)
+    cls(floor)
+    floor.until(CLOSE_NS)
+    assert not floor.exchange.finished
+    auction(floor, 100.40, "6")
+    assert floor.exchange.finished
 
 
 def test_a_closing_order_sent_before_the_open_works_from_the_bell():
@@ -140,7 +184,7 @@ def test_a_restart_in_the_middle_of_an_opening_goes_on_with_it(tmp_path: Path, k
     market = ScriptedMarket(floor.market.symbols, start_ns=Nanos(EARLY_NS))
     market.say(SimTrade("AAPL", 100.30, 100, print_ns, "Q", 7, ("@", "O")))
     again = Exchange(settings=floor.exchange.settings, market=market, journal=Journal(tmp_path / "journal"))
-    again.advance(Nanos(OPEN_NS + AUCTION_PATIENCE_NS))
+    again.advance(Nanos(OPEN_NS + OPENING_PATIENCE_NS))
     found = again.order(order.id)
     assert (found.status, found.filled_avg_price) == ("filled", D("100.30"))
 
@@ -152,5 +196,5 @@ def test_a_restart_in_the_middle_of_a_closing_goes_on_with_it(tmp_path: Path):
     market = ScriptedMarket(floor.market.symbols, start_ns=Nanos(EARLY_NS))
     market.say(SimTrade("AAPL", 100.30, 100, CLOSE_NS + 2 * NANOS_PER_SECOND, "Q", 7, ("@", "6")))
     again = Exchange(settings=floor.exchange.settings, market=market, journal=Journal(tmp_path / "journal"))
-    again.advance(Nanos(CLOSE_NS + AUCTION_PATIENCE_NS))
+    again.advance(Nanos(CLOSE_NS + CLOSING_PATIENCE_NS))
     assert again.order(order.id).filled_avg_price == D("100.30")
