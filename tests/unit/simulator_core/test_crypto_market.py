@@ -190,6 +190,21 @@ def test_beside_equities_messages_come_in_order_and_symbols_find_their_market():
     assert latest.taker_side in ("B", "S")
 
 
+def test_while_an_equity_is_played_a_pair_costs_what_it_costs_at_that_moment():
+    equities = GeneratedMarket(seed=1, start_ns=START_NS, symbols=("AAPL",))
+    made = BothMarkets(equities, CryptoMarket(seed=1, start_ns=START_NS, pairs=("BTC/USD",)))
+    made.begin(START_NS)
+    seen = {}
+    for event in made.events_until(Nanos(START_NS + 5 * NANOS_PER_MINUTE)):
+        if isinstance(event, SimQuote):
+            seen[event.ts_ns] = made.latest_quote("BTC/USD")
+    reference = CryptoMarket(seed=1, start_ns=START_NS, pairs=("BTC/USD",))
+    for stamp_ns in sorted(seen)[::50]:
+        reference.pass_to(stamp_ns)
+        assert seen[stamp_ns] == reference.latest_quote("BTC/USD")
+    assert len(set(map(str, seen.values()))) > 50
+
+
 def test_assets_say_that_pairs_are_crypto_without_margin():
     asset = assets_of(("BTC/USD", "AAPL"))["BTC/USD"]
     assert asset.is_crypto

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from datetime import date
 from itertools import pairwise
 
@@ -226,6 +229,34 @@ def test_many_symbols_speak_less_each():
     many = market(symbols=tuple(f"SYN{number:03d}" for number in range(100)))
     count = len(play(many, minutes_after(10))) / 600
     assert 20 < count < 120, "messages a venue second, of all symbols"
+
+
+DIGEST = """
+from hashlib import blake2b
+from quant_trading_system.simulator.market.both import BothMarkets
+from quant_trading_system.simulator.market.crypto import CryptoMarket
+from quant_trading_system.simulator.market.generated import GeneratedMarket
+equities = GeneratedMarket(seed=4, start_ns={start}, symbols=("AAPL", "XOM"))
+market = BothMarkets(equities, CryptoMarket(seed=4, start_ns={start}, pairs=("BTC/USD", "SOL/USD")))
+market.begin({start})
+market.set_crypto_audience(True)
+told = blake2b()
+for event in market.events_until({start} + 120_000_000_000):
+    told.update(repr(event).encode())
+told.update(repr(market.bars("XOM", "day", 0, {start})).encode())
+told.update(repr(market.bars("SOL/USD", "day", {start} - 10**16, {start})).encode())
+print(told.hexdigest())
+"""
+
+
+def test_another_process_makes_the_same_market():
+    def told(hash_seed):
+        code = DIGEST.format(start=START_NS)
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
+
+    assert len(told("1")) > 100
+    assert told("1") == told("2")
 
 
 # --- outside regular hours ------------------------------------------------------------------------------------------
