@@ -87,14 +87,13 @@ class OrderBook:
             self.sweep()
 
     def seat(self, order: SimOrder) -> None:
-        """Let a member take part, where its state says."""
+        """Let a member take part, where its state says. Who takes is tried at once, and the book looked at anew."""
         if needs_election(order):
             self._seat_stop(order)
         elif order.is_resting:
             self._seat_resting(order)
         else:
             insort(self.takers, order, key=_age)
-            self.bid_low = self.ask_low = inf
 
     def _seat_stop(self, order: SimOrder) -> None:
         assert order.stop_price is not None, f"order {order.id}: expected a stop price"

@@ -9,7 +9,7 @@ import pytest
 
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
 from quant_trading_system.simulator.bells import CLOSING_PATIENCE_NS, OPENING_PATIENCE_NS
-from quant_trading_system.simulator.events import SimTrade
+from quant_trading_system.simulator.events import SimStatus, SimTrade
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.journal import Journal
 from tests.support.scripted_market import ScriptedMarket
@@ -138,11 +138,37 @@ def test_a_closing_print_that_came_before_the_bell_settles_the_auction_at_the_be
 def test_an_order_that_was_cancelled_takes_no_part_of_the_auction():
     floor = Floor(start_ns=EARLY_NS, quoted=False)
     gone, stays = opg(floor, qty="100"), opg(floor, qty="100")
-    floor.until(OPEN_NS - NANOS_PER_SECOND)
-    floor.exchange.cancel(gone.id)
     floor.until(OPEN_NS)
+    floor.exchange.cancel(gone.id)
+    floor.wait(0.1)
+    assert gone.status == "canceled"
     auction(floor, 100.30, "O", size=100)
-    assert (gone.filled_qty, stays.filled_qty) == (D(0), D(100))
+    assert stays.filled_qty == 100
+
+
+def test_what_an_auction_traded_does_not_fill_the_book_once_more():
+    floor = Floor(start_ns=EARLY_NS, quoted=False)
+    floor.quote(99.98, 100.02)
+    resting = floor.submit(buy(type="limit", limit_price="100.00", extended_hours=True))
+    floor.wait()
+    order = opg(floor, qty="100")
+    floor.until(OPEN_NS)
+    auction(floor, 99.00, "O", size=100)
+    assert (order.filled_qty, resting.filled_qty) == (D(100), D(0))
+
+
+def test_what_is_quoted_in_a_halt_is_no_opening_quote():
+    floor = Floor(start_ns=EARLY_NS, quoted=False)
+    order = opg(floor)
+    floor.until(OPEN_NS - NANOS_PER_SECOND)
+    floor.market.say(SimStatus("AAPL", "H", "", "T1", "", OPEN_NS - 10))
+    floor.until(OPEN_NS)
+    floor.quote(100.10, 100.14)
+    floor.market.say(SimStatus("AAPL", "T", "", "T3", "", floor.exchange.now_ns + 1))
+    floor.wait()
+    floor.quote(101.10, 101.14)
+    floor.until(OPEN_NS + OPENING_PATIENCE_NS)
+    assert order.filled_avg_price == D("101.14")
 
 
 def test_a_recorded_market_is_not_over_while_its_closing_auction_is_awaited(monkeypatch: pytest.MonkeyPatch):

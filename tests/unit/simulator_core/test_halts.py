@@ -201,6 +201,20 @@ def test_a_restart_goes_on_with_halts_and_their_ends(tmp_path: Path):
     assert not any(isinstance(event, SimTrade) for event in again.take_market_events())
 
 
+def test_a_resumption_right_after_a_restart_finds_the_orders(tmp_path: Path):
+    floor = Floor(journal=Journal(tmp_path / "journal"))
+    order = floor.submit(buy(type="limit", limit_price="99.90"))
+    floor.wait()
+    floor.exchange.set_status("AAPL", "halt")
+    floor.market = ScriptedMarket(floor.market.symbols, start_ns=OPEN_NS)
+    floor.exchange = Exchange(
+        settings=floor.exchange.settings, market=floor.market, journal=Journal(tmp_path / "journal")
+    )
+    floor.exchange.set_status("AAPL", "resume")
+    floor.quote(99.60, 99.62)
+    assert floor.exchange.order(order.id).filled_avg_price == D("99.62"), "not at its own price, as one that rested"
+
+
 def test_a_tenth_below_the_last_close_short_sales_are_restricted_until_the_next_close(tmp_path: Path):
     floor = Floor(symbols=("AAPL", "SPY"), journal=Journal(tmp_path / "journal"))
     for symbol in ("AAPL", "SPY"):

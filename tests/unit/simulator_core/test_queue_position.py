@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal as D
+from pathlib import Path
 
 import pytest
 
+from quant_trading_system.simulator.events import SimTrade
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.journal import Journal
 from quant_trading_system.simulator.settings import ExchangeSettings, FillSettings
+from tests.support.scripted_market import ScriptedMarket
 from tests.unit.simulator_core.desk_script import NEVER_PARTIAL, OPEN_NS, Floor, buy, sell
 
 
@@ -84,6 +89,24 @@ def test_a_touch_that_falls_below_an_order_leaves_nobody_before_it():
     assert order.filled_qty == 10
 
 
+def test_a_restart_keeps_the_place_and_what_moves_it(tmp_path: Path):
+    floor = Floor(journal=Journal(tmp_path / "journal"))
+    floor.quote(99.99, 100.01, bid_size=300)
+    order = resting(floor)
+    floor.trade(99.99, size=100)
+    market = ScriptedMarket(floor.market.symbols, start_ns=OPEN_NS)
+    floor.market, floor.exchange = (
+        market,
+        Exchange(settings=floor.exchange.settings, market=market, journal=Journal(tmp_path / "journal")),
+    )
+    again = floor.exchange.order(order.id)
+    assert again.queue_ahead == 200
+    floor.quote(99.98, 100.01)
+    assert again.queue_ahead == 0
+    floor.trade(99.99, size=10)
+    assert again.filled_qty == 10
+
+
 def test_behind_the_touch_the_queue_is_drawn_and_bounded_once_it_is_seen():
     ahead = set()
     for seed in range(20):
@@ -123,8 +146,6 @@ def test_one_print_fills_no_more_than_its_size():
 
 @pytest.mark.parametrize("condition", ["4", "W", "Z", "M"])
 def test_a_print_that_nobody_met_fills_nothing(condition):
-    from quant_trading_system.simulator.events import SimTrade
-
     floor = Floor()
     order = resting(floor)
     floor.market.say(SimTrade("AAPL", 99.50, 100, floor.exchange.now_ns + 1, "V", 1, ("@", condition)))
