@@ -1,4 +1,4 @@
-"""The exchange in process: `play` a busy market with resting orders, or a `week` of trading. Prints one JSON object."""
+"""The exchange in process: `play` a busy market with resting orders, or a week. Prints one JSON object."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def resident_mib() -> float:
     return pages * PAGE_BYTES / 1024**2
 
 
-def week() -> dict[str, float]:
-    """Five sessions of buying and selling; memory at the end of each."""
+def week(orders_per_step: int) -> list[float]:
+    """Five sessions of buying and selling; MiB of resident memory at the end of each."""
     resident: list[float] = []
     with TemporaryDirectory() as folder:
         market = GeneratedMarket(seed=1, start_ns=OPEN_NS)
@@ -102,8 +102,8 @@ def week() -> dict[str, float]:
         for session in calendar.sessions_between(FIRST_DAY, date(2024, 6, 30))[:WEEK_SESSIONS]:
             for step in range(STEPS_PER_SESSION):
                 until_ns = session.open_ns + (session.close_ns - session.open_ns) * (step + 1) // STEPS_PER_SESSION
-                for number in range(ORDERS_PER_STEP):
-                    symbol = names[(step // 2 * ORDERS_PER_STEP + number) % len(names)]
+                for number in range(orders_per_step):
+                    symbol = names[(step // 2 * orders_per_step + number) % len(names)]
                     exchange.submit(market_order(symbol, "buy" if step % 2 == 0 else "sell"))
                 while exchange.now_ns < until_ns:
                     exchange.advance(Nanos(until_ns))
@@ -112,7 +112,19 @@ def week() -> dict[str, float]:
             gc.collect()
             resident.append(resident_mib())
         exchange.close()
+    return resident
+
+
+def quiet_week() -> dict[str, float]:
+    resident = week(0)
     return {"growth_mib": resident[-1] - resident[1], "resident_mib": resident[-1]}
+
+
+def busy_week() -> dict[str, float]:
+    """What is kept of an order for as long as the exchange runs: its clients may ask for it at any time."""
+    resident = week(ORDERS_PER_STEP)
+    orders = (WEEK_SESSIONS - 2) * STEPS_PER_SESSION * ORDERS_PER_STEP
+    return {"kept_kib": (resident[-1] - resident[1]) * 1024 / orders}
 
 
 def play() -> dict[str, float]:
@@ -120,4 +132,4 @@ def play() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({"play": play, "week": week}[sys.argv[1]]()) + "\n")
+    sys.stdout.write(json.dumps({"play": play, "quiet-week": quiet_week, "busy-week": busy_week}[sys.argv[1]]()) + "\n")

@@ -57,7 +57,7 @@ class Reservations:
     def without(self, order: SimOrder) -> Reserved:
         """The same, one order left out: it is to be replaced."""
         hold = self._holds.get(order.id, NO_HOLD)
-        return self._moved(order.symbol, -hold.usd)
+        return self._moved(order.symbol, hold.usd, ZERO)
 
     def held_qty(self, symbol: str) -> Decimal:
         """Shares of a symbol that open closing orders hold."""
@@ -96,17 +96,19 @@ class Reservations:
             self._holds.pop(order.id, None)
         else:
             self._holds[order.id] = hold
-        self._reserved = self._moved(order.symbol, hold.usd - before.usd)
+        self._reserved = self._moved(order.symbol, before.usd, hold.usd)
         held_qty = self.held_qty(order.symbol) + hold.qty - before.qty
         if held_qty:
             self._held_qty[order.symbol] = held_qty
         else:
             self._held_qty.pop(order.symbol, None)
 
-    def _moved(self, symbol: str, usd: Decimal) -> Reserved:
-        if not usd:
+    def _moved(self, symbol: str, before_usd: Decimal, usd: Decimal) -> Reserved:
+        """The totals with one hold in place of another; exact, or they would drift away from what the orders make."""
+        if usd == before_usd:
             return self._reserved
         with localcontext(WIDE):
+            usd -= before_usd
             if self._is_cash_only(symbol):
                 return Reserved(marginable=self._reserved.marginable, cash_only=self._reserved.cash_only + usd)
             return Reserved(marginable=self._reserved.marginable + usd, cash_only=self._reserved.cash_only)
