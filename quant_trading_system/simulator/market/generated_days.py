@@ -14,6 +14,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -39,7 +40,8 @@ SHARES_PER_TRADE_MIN = 100  # a round lot; odd lots come out of the others' shar
 OPENING_SHARE = 0.012  # of a day's volume in its opening auction
 CLOSING_SHARE = 0.08
 DIVIDEND_LOSS_MAX = 0.5  # of a price: one that has fallen below its dividend stays above zero
-DAYS_CACHED_MIN = 512  # symbol-days, 25 kB each; twice as many as symbols where there are more
+DRAWS_CACHED_MAX = 16_384  # of a symbol's day, 200 bytes each
+DAYS_CACHED_MIN = 256  # symbol-days, 25 kB each; twice as many as symbols where there are more
 
 _Factors = tuple[float, float, float]  # overnight, intraday (deviations), wildness (a factor)
 
@@ -81,8 +83,8 @@ class DayModel:
         self._days_max = max(DAYS_CACHED_MIN, 2 * symbols)
         self._anchor = calendar.sessions_before(anchor, 1)[0].day
         self._log_closes: dict[str, dict[date, float]] = {}
-        self._returns: dict[tuple[str, date], tuple[float, float]] = {}
-        self._factors: dict[tuple[str, date], _Factors] = {}
+        self._day_returns = lru_cache(DRAWS_CACHED_MAX)(self._drawn_returns)
+        self._day_factors = lru_cache(DRAWS_CACHED_MAX)(self._drawn_factors)
         self._days: OrderedDict[tuple[str, date], Day] = OrderedDict()
 
     def day(self, symbol: str, session: Session) -> Day:
@@ -181,32 +183,26 @@ class DayModel:
                 after = math.log(math.exp(after) + float(action.cash))
         return after
 
-    def _day_returns(self, symbol: str, day: date) -> tuple[float, float]:
+    def _drawn_returns(self, symbol: str, day: date) -> tuple[float, float]:
         """Log returns over night and over the session."""
-        key = (symbol, day)
-        if key not in self._returns:
-            profile = profile_of(symbol)
-            market, sector, own = (self._day_factors(name, day) for name in ("market", profile.sector, symbol))
-            weights = (
-                profile.beta * MARKET_DEVIATION,
-                _sector_weight(profile) * SECTOR_DEVIATION,
-                profile.own_deviation,
-            )
-            total = [
-                market[2]
-                * sum(weight * factor[part] for weight, factor in zip(weights, (market, sector, own), strict=True))
-                for part in (0, 1)
-            ]
-            overnight, intraday = (max(-DAY_RETURN_MAX, min(DAY_RETURN_MAX, part)) for part in total)
-            self._returns[key] = overnight * OVERNIGHT_SHARE, intraday
-        return self._returns[key]
+        profile = profile_of(symbol)
+        market, sector, own = (self._day_factors(name, day) for name in ("market", profile.sector, symbol))
+        weights = (
+            profile.beta * MARKET_DEVIATION,
+            _sector_weight(profile) * SECTOR_DEVIATION,
+            profile.own_deviation,
+        )
+        total = [
+            market[2]
+            * sum(weight * factor[part] for weight, factor in zip(weights, (market, sector, own), strict=True))
+            for part in (0, 1)
+        ]
+        overnight, intraday = (max(-DAY_RETURN_MAX, min(DAY_RETURN_MAX, part)) for part in total)
+        return overnight * OVERNIGHT_SHARE, intraday
 
-    def _day_factors(self, name: str, day: date) -> _Factors:
-        key = (name, day)
-        if key not in self._factors:
-            draws = generator(self._seed, "day", name, day).standard_normal(3)
-            self._factors[key] = float(draws[0]), float(draws[1]), math.exp(WILDNESS_DEVIATION * float(draws[2]))
-        return self._factors[key]
+    def _drawn_factors(self, name: str, day: date) -> _Factors:
+        draws = generator(self._seed, "day", name, day).standard_normal(3)
+        return float(draws[0]), float(draws[1]), math.exp(WILDNESS_DEVIATION * float(draws[2]))
 
     def _wildness(self, day: date) -> float:
         return self._day_factors("market", day)[2]
