@@ -180,6 +180,18 @@ def test_an_order_by_amount_buys_what_the_amount_buys_to_nine_decimals():
     assert floor.exchange.account().cash > D("99500")
 
 
+def test_an_order_by_amount_goes_on_with_what_is_left_of_the_amount():
+    floor = Floor()
+    floor.quote(99.99, 100.01, ask_size=3)
+    order = floor.submit(buy(qty=None, notional="500"))
+    floor.wait()
+    assert (order.status, order.filled_qty) == ("partially_filled", D(3))
+    floor.quote(110.00, 110.02, ask_size=300)
+    assert fills(floor, order) == [(D(3), D("100.01")), (D("1.817578622"), D("110.02"))]
+    assert order.status == "filled"
+    assert D("499.99999") < order.filled_cost <= 500
+
+
 def test_a_fill_can_be_faster_than_a_cancel():
     floor = Floor()
     order = floor.submit(buy(type="limit", limit_price="99"))
