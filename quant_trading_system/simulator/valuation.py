@@ -29,7 +29,7 @@ from quant_trading_system.simulator.ledger import Books
 from quant_trading_system.simulator.market.source import MarketSource
 from quant_trading_system.simulator.marks import Marks
 from quant_trading_system.simulator.matching import collar
-from quant_trading_system.simulator.numbers import ZERO, exact
+from quant_trading_system.simulator.numbers import QTY_STEP, ZERO, exact
 from quant_trading_system.simulator.order_index import OrderIndex
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.positions import Position
@@ -74,7 +74,7 @@ class Valuation:
             return None
         price, split = exact(trade.price), self._splits.get(symbol)
         if split is not None and new_york_date(trade.ts_ns) < split[0]:
-            return price / split[1]  # printed before the split: nobody has traded the new shares yet
+            return _of_new_share(price, split[1])  # printed before the split: nobody has traded the new shares yet
         return price
 
     def current_price(self, symbol: str, now_ns: Nanos) -> Decimal | None:
@@ -91,7 +91,7 @@ class Valuation:
             return None
         split, sessions = self._splits.get(symbol), calendar.sessions_before(today, 1)
         is_of_old_shares = split is not None and bool(sessions) and sessions[0].day < split[0] <= today
-        return exact(close) / split[1] if split is not None and is_of_old_shares else exact(close)
+        return _of_new_share(exact(close), split[1]) if split is not None and is_of_old_shares else exact(close)
 
     def note_split(self, symbol: str, ex_date: date, ratio: Decimal) -> None:
         """From a date on a share is a part of what it was: prices from before are divided."""
@@ -245,3 +245,8 @@ class Valuation:
         held = self._books.position(symbol)
         assert held is not None, f"{symbol}: expected a position or a price, found neither"
         return held.avg_entry_price
+
+
+def _of_new_share(price: Decimal, ratio: Decimal) -> Decimal:
+    """What a price of an old share says of one of the new, to nine decimals: a quotient in full would never add up."""
+    return (price / ratio).quantize(QTY_STEP)
