@@ -28,7 +28,7 @@ START_NS = new_york_ns(date(2024, 6, 3), 9, 30)
 EQUITIES = ("AAPL", "AMZN", "JNJ", "JPM", "META", "MSFT", "NVDA", "QQQ", "SPY", "TSLA", "XOM")
 PAIRS = ("BTC/USD", "ETH/USD")
 REFUSED_WITH = frozenset({400, 403, 404, 422})
-CHECK_EVERY = 20_000  # operations between two checks of the whole history
+CHECK_EVERY = 100_000  # operations between two replays of the whole history; each entry is checked when it is made
 REMEMBERED = 200  # orders that a client may still meddle with
 NIGHT_SHARE = 3e-4  # of the operations, after which the clock goes to the next open
 
@@ -53,8 +53,8 @@ OPERATIONS = {  # weight of each
     "cancel_all": 0.3,
     "close_all": 0.05,
     "halt": 0.1,
-    "bust": 0.1,
-    "correct": 0.1,
+    "bust": 0.02,
+    "correct": 0.02,
     "transfer": 0.1,
     "announce": 0.02,
     "read": 4,
