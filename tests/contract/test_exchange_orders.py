@@ -81,6 +81,16 @@ async def test_everything_open_is_cancelled_with_a_leg_shown_as_its_parent():
         assert await call(session, "DELETE", "/v2/orders") == (207, [])
 
 
+async def test_closing_everything_names_a_pair_as_its_position_does():
+    async with served(symbols=("AAPL", "BTC/USD")) as (exchange, session):
+        assert (await submit(session, symbol="BTC/USD", qty="0.01", time_in_force="gtc"))[0] == 200
+        await exchange.step(5)
+        (position,) = (await call(session, "GET", "/v2/positions"))[1]
+        status, (row,) = await call(session, "DELETE", "/v2/positions")
+        assert (status, row["status"], row["symbol"]) == (207, 200, "BTCUSD")
+        assert row["symbol"] == position["symbol"]
+
+
 async def test_closing_everything_names_the_cancelled_orders_and_refuses_what_they_hold():
     async with served() as (exchange, session):
         _, order = await bracket(session)

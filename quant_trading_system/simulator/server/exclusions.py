@@ -20,8 +20,6 @@ EXCLUDED = (
     "/v1beta1/forex/{rest:.*}",
     "/v1beta1/logos/{rest:.*}",
 )
-FORBIDDEN = Refusal(403, 40310000, "forbidden.")
-
 
 def add_exclusions(router: web.UrlDispatcher) -> None:
     """Register what is refused, whatever the method."""
@@ -30,4 +28,4 @@ def add_exclusions(router: web.UrlDispatcher) -> None:
 
 
 async def _refuse(_request: web.Request) -> web.Response:
-    raise FORBIDDEN
+    raise Refusal(403, 40310000, "forbidden.")  # a new one: an exception that is raised again keeps its old frames

@@ -140,7 +140,8 @@ def _close_json(exchange: Exchange, result: CloseResult) -> Json:
     else:
         assert result.order is not None, f"{result.symbol}: expected an order or a refusal"
         body = _cancelled(exchange, result.symbol, result.order)
-    return {"symbol": result.symbol, "status": result.http_status, "body": body}
+    # A pair is named as its position is, without the slash (reference 3.2).
+    return {"symbol": result.symbol.replace("/", ""), "status": result.http_status, "body": body}
 
 
 async def _close(request: web.Request) -> web.Response:

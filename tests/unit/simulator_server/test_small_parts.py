@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from quant_trading_system.core.types import Nanos
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.server.auth import Credentials, is_authorized
 from quant_trading_system.simulator.server.data_frames import JSON, MSGPACK, Encoding, MarketMessage, split_frames
 from quant_trading_system.simulator.server.errors import refusal_answer, unauthorized_answer
+from quant_trading_system.simulator.server.exclusions import _refuse
 from quant_trading_system.simulator.server.profiles import Profile
 from quant_trading_system.simulator.server.rate_limit import RateLimiter
 from quant_trading_system.simulator.server.stamps import eastern_text, msgpack_stamp, parse_instant, stamp_text
@@ -150,3 +152,13 @@ def test_frames_hold_every_message_once_and_at_most_200(count):
         lists = [decode(frame) for frame in frames]
         assert max(map(len, lists)) <= 200
         assert [item["n"] for part in lists for item in part] == list(range(count))
+
+
+@pytest.mark.asyncio
+async def test_a_refused_path_keeps_nothing_of_the_requests_before():
+    refusals = []
+    for _ in range(3):
+        with pytest.raises(Refusal) as raised:
+            await _refuse(make_mocked_request("GET", "/v2/wallets"))
+        refusals.append(raised.value)
+    assert len(set(map(id, refusals))) == 3
