@@ -21,6 +21,7 @@ EXCLUDED = (
     "/v1beta1/logos/{rest:.*}",
 )
 
+
 def add_exclusions(router: web.UrlDispatcher) -> None:
     """Register what is refused, whatever the method."""
     for path in EXCLUDED:
