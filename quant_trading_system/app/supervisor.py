@@ -22,7 +22,7 @@ class Supervised:
     is_critical: bool
     task: asyncio.Task[None] | None = None
     beat_seconds_max: float | None = None
-    beat_s: float = field(default_factory=time.monotonic)
+    beat_s: float = 0.0
     restarts: list[float] = field(default_factory=list)
     is_stopping: bool = False
 
@@ -45,12 +45,14 @@ class Supervisor:
         *,
         on_failure: Callable[[TaskEnded], None],
         on_restart: Callable[[str, BaseException | None], None] = lambda _name, _cause: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._group = group
         self._on_failure = on_failure
         self._on_restart = on_restart
         self.tasks: dict[str, Supervised] = {}
-        self._checked_s = time.monotonic()
+        self._now_s = now_s
+        self._checked_s = now_s()
 
     def start(
         self,
@@ -63,14 +65,20 @@ class Supervisor:
     ) -> Supervised:
         """Run `run()` until the daemon stops. One that is not critical starts anew, three times in 5 min."""
         assert name not in self.tasks, f"two tasks named {name}"
-        supervised = Supervised(name=name, owner=owner, is_critical=is_critical, beat_seconds_max=beat_seconds_max)
+        supervised = Supervised(
+            name=name,
+            owner=owner,
+            is_critical=is_critical,
+            beat_seconds_max=beat_seconds_max,
+            beat_s=self._now_s(),
+        )
         supervised.task = self._group.create_task(self._watch(supervised, run), name=name)
         self.tasks[name] = supervised
         return supervised
 
     def beat(self, name: str) -> None:
         """A task that promised a heartbeat shows life."""
-        self.tasks[name].beat_s = time.monotonic()
+        self.tasks[name].beat_s = self._now_s()
 
     def check_beats(self) -> None:
         """A task that has not shown life for as long as it promised counts as ended (invariant I26).
@@ -78,7 +86,7 @@ class Supervisor:
         To be called once in `CHECK_PERIOD_S`. While the machine or the loop stood still (fault H2) nobody could show
         life: by how much this look comes late, the promise lasts longer.
         """
-        now_s = time.monotonic()
+        now_s = self._now_s()
         stood_still_s = max(0.0, now_s - self._checked_s - CHECK_PERIOD_S)
         self._checked_s = now_s
         for each in self.tasks.values():
@@ -123,9 +131,8 @@ class Supervisor:
             self._on_restart(supervised.name, cause)
             await asyncio.sleep(RESTART_DELAY_S)
 
-    @staticmethod
-    def _may_restart(supervised: Supervised) -> bool:
-        now_s = time.monotonic()
+    def _may_restart(self, supervised: Supervised) -> bool:
+        now_s = self._now_s()
         supervised.restarts = [at for at in supervised.restarts if now_s - at < RESTART_WINDOW_S]
         supervised.restarts.append(now_s)
         return len(supervised.restarts) <= RESTARTS_MAX

@@ -51,21 +51,30 @@ def _ignore(_held: bool, _epoch: int, _deadline_mono_ns: MonoNanos) -> None:
 class Lease:
     """One daemon's claim. `acquire` once, then `run` beside the daemon, `release` on the way down."""
 
-    def __init__(self, db: Database, account: str, *, on_change: OnChange = _ignore) -> None:
+    def __init__(
+        self,
+        db: Database,
+        account: str,
+        *,
+        on_change: OnChange = _ignore,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
+        holder: str | None = None,
+    ) -> None:
         self._dsn = db.dsn
         self._account = account
-        self._holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._connection: asyncpg.Connection | None = None
         self._broken = asyncio.Event()
         self._is_released = False
         self.on_change = on_change
+        self._mono_ns = mono_ns
         self.epoch = 0
         self.deadline_mono_ns = MonoNanos(0)
 
     @property
     def is_held(self) -> bool:
         """Whether the connection that carries the lock lives and the deadline has not passed."""
-        return self._connection is not None and time.monotonic_ns() < self.deadline_mono_ns
+        return self._connection is not None and self._mono_ns() < self.deadline_mono_ns
 
     async def acquire(self) -> int:
         """Take the lease with a new epoch.
@@ -78,7 +87,7 @@ class Lease:
         connection = await connect(self._dsn, statement_seconds=STATEMENT_SECONDS_MAX)
         try:
             await self._lock(connection)
-            asked_ns = time.monotonic_ns()
+            asked_ns = self._mono_ns()
             self.epoch = await self._take(connection)
         except BaseException as error:  # border: a session without the lease must not hold its lock
             connection.terminate()
@@ -124,13 +133,13 @@ class Lease:
             connection.terminate()
 
     async def _lock(self, connection: asyncpg.Connection) -> None:
-        give_up_s = time.monotonic() + ACQUIRE_SECONDS_MAX
+        give_up_ns = self._mono_ns() + round(ACQUIRE_SECONDS_MAX * 1e9)
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
             other = await read_holder(connection)
             is_ours = other is not None and other.holder == self._holder
             if other is not None and (is_ours or other.age_s > TTL_S):
                 await _end_session_of_holder(connection)
-            elif time.monotonic() > give_up_s:
+            elif self._mono_ns() > give_up_ns:
                 raise _refusal(other)
             await asyncio.sleep(POLL_PERIOD_S)
 
@@ -154,7 +163,7 @@ class Lease:
 
     async def _renew(self) -> None:
         assert self._connection is not None, "renewed while held"
-        asked_ns = time.monotonic_ns()
+        asked_ns = self._mono_ns()
         try:
             renewed = await self._connection.execute(
                 "UPDATE lease_beat SET beat_at = clock_timestamp() WHERE (SELECT epoch FROM lease) = $1",

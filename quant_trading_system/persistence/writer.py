@@ -45,6 +45,8 @@ class BehindWriter:
         on_overflow: told how many records were just dropped, and whether orders or fills were among them.
         on_rejected: told of a record that the database will never take.
         on_write_seconds: how long a batch took.
+        now_s: monotonic seconds.
+        name: tells this writer from every other that wrote to the database; random where not given.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class BehindWriter:
         on_overflow: OnOverflow = lambda _count, _is_critical: None,
         on_rejected: OnRejected = lambda _record, _detail: None,
         on_write_seconds: Callable[[float], None] = lambda _seconds: None,
+        now_s: Callable[[], float] = time.monotonic,
+        name: str | None = None,
     ) -> None:
         self._db = db
         self._fence = fence
@@ -63,12 +67,13 @@ class BehindWriter:
         self._on_overflow = on_overflow
         self._on_rejected = on_rejected
         self._on_write_seconds = on_write_seconds
+        self._now_s = now_s
         self._queue: deque[tuple[Record, float]] = deque()
         self._pending: Batch | None = None
         self._pending_since_s = 0.0
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._writer = secrets.token_hex(8)
+        self._writer = name or secrets.token_hex(8)
         self._batches = 0
         self._next_ordinal: int | None = None
         self.is_up = True
@@ -86,7 +91,7 @@ class BehindWriter:
             self.dropped += 1
             self._on_overflow(1, not may_drop(record))
             return False
-        self._queue.append((record, time.monotonic()))
+        self._queue.append((record, self._now_s()))
         self._wake.set()
         return True
 
@@ -104,8 +109,8 @@ class BehindWriter:
     def oldest_age_s(self) -> float:
         """How long the oldest of them has waited; 0 where none waits."""
         if self._pending is not None:
-            return time.monotonic() - self._pending_since_s
-        return time.monotonic() - self._queue[0][1] if self._queue else 0.0
+            return self._now_s() - self._pending_since_s
+        return self._now_s() - self._queue[0][1] if self._queue else 0.0
 
     async def run(self) -> None:
         """Write until cancelled. What is left then is written by `flush`."""
@@ -146,7 +151,7 @@ class BehindWriter:
             self._take()
             if self._pending is None:
                 return True
-            started_s = time.monotonic()
+            started_s = self._now_s()
             try:
                 await self._write_pending(self._pending)
             except StoreUnavailable as error:
@@ -161,7 +166,7 @@ class BehindWriter:
             self.written += len(self._pending.records)
             self._pending = None
             self._set_health(True, "")
-            self._on_write_seconds(time.monotonic() - started_s)
+            self._on_write_seconds(self._now_s() - started_s)
             return True
 
     def _take(self) -> None:

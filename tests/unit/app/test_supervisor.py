@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from quant_trading_system.app import supervisor as supervisor_module
 from quant_trading_system.app.supervisor import RESTARTS_MAX, Supervisor, TaskEnded
 from tests.support.virtual_loop import run_virtual
 
@@ -88,15 +87,14 @@ def test_stopping_cancels_every_task_and_names_those_that_do_not_end():
     assert run_virtual(scenario()) == ["stubborn"]
 
 
-def _silences(monkeypatch: pytest.MonkeyPatch, gaps_s: list[float], *, beats: bool) -> list[str]:
+def _silences(gaps_s: list[float], *, beats: bool) -> list[str]:
     """What is said of a task that promised a heartbeat every 10 s, looked at after each gap."""
     clock = SimpleNamespace(now_s=1_000.0)
-    monkeypatch.setattr(supervisor_module, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     failures: list[TaskEnded] = []
 
     async def scenario() -> None:
         async with asyncio.TaskGroup() as group:
-            supervisor = Supervisor(group, on_failure=failures.append)
+            supervisor = Supervisor(group, on_failure=failures.append, now_s=lambda: clock.now_s)
             supervisor.start("worker", asyncio.Event().wait, owner="test", beat_seconds_max=10.0)  # type: ignore[arg-type]
             await asyncio.sleep(0)
             supervisor.beat("worker")
@@ -112,17 +110,15 @@ def _silences(monkeypatch: pytest.MonkeyPatch, gaps_s: list[float], *, beats: bo
 
 
 @pytest.mark.invariant("I26")
-def test_a_task_that_shows_no_life_for_as_long_as_it_promised_stops_the_daemon(monkeypatch):
-    assert _silences(monkeypatch, [1.0] * 10, beats=False) == []
-    assert _silences(monkeypatch, [1.0] * 11, beats=False) == [
-        "task worker ended: TimeoutError('no heartbeat for 11 s')"
-    ]
-    assert _silences(monkeypatch, [1.0] * 60, beats=True) == []
+def test_a_task_that_shows_no_life_for_as_long_as_it_promised_stops_the_daemon():
+    assert _silences([1.0] * 10, beats=False) == []
+    assert _silences([1.0] * 11, beats=False) == ["task worker ended: TimeoutError('no heartbeat for 11 s')"]
+    assert _silences([1.0] * 60, beats=True) == []
 
 
 @pytest.mark.fault("H2")
-def test_time_in_which_the_whole_machine_stood_still_is_nobodys_silence(monkeypatch):
-    assert _silences(monkeypatch, [1.0, 3_600.0, 1.0, 1.0], beats=True) == []
+def test_time_in_which_the_whole_machine_stood_still_is_nobodys_silence():
+    assert _silences([1.0, 3_600.0, 1.0, 1.0], beats=True) == []
     still = [3_600.0, *[1.0] * 9]
-    assert _silences(monkeypatch, still, beats=False) == []
-    assert len(_silences(monkeypatch, [*still, 1.0], beats=False)) == 1
+    assert _silences(still, beats=False) == []
+    assert len(_silences([*still, 1.0], beats=False)) == 1
