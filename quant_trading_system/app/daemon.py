@@ -30,6 +30,7 @@ from quant_trading_system.app.supervisor import Supervisor, TaskEnded
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure
 from quant_trading_system.core.events import Started, Stopping
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Mode
 
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
@@ -163,20 +164,24 @@ class Daemon:
         """Close the gate, cancel entries, wait until the fate of every order is known, write the report."""
         parts = self._parts
         parts.notifier.stopping()
+        failpoint("stop.asked")
         parts.inbox.put(Stopping(reason=self._stop_reason, **stamps(parts.clock)), Lane.OPERATOR)
         await wait_until(
             lambda: parts.inbox.is_control_empty and parts.gateway.is_idle and parts.engine.live_orders == 0,
             timeout_s=ORDERS_SETTLE_SECONDS_MAX,
         )
+        failpoint("stop.orders_settled")
         passes = parts.reconciler.passes
         parts.reconciler.request()
         await wait_until(lambda: parts.reconciler.passes > passes, timeout_s=LAST_PASS_SECONDS_MAX)
         await wait_until(lambda: parts.inbox.is_control_empty, timeout_s=LAST_PASS_SECONDS_MAX)
+        failpoint("stop.last_pass_read")
         view = parts.engine.view()
         if view.open_orders:
             _say(f"{len(view.open_orders)} orders are still open at the broker: see `orders` after the next start")
         if view.unknown_orders:
             _say(f"{view.unknown_orders} orders have an unknown fate; the next start asks the broker first")
+        failpoint("stop.before_report")
         parts.write_report(view, self._stop_reason)
         parts.log.info("stopping", reason=self._stop_reason, open_orders=len(view.open_orders))
 

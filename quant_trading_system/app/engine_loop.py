@@ -9,6 +9,7 @@ from typing import Protocol
 from quant_trading_system.app.inbox import Inbox
 from quant_trading_system.core.effects import Effect
 from quant_trading_system.core.events import AnyEvent
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.engine.engine import Engine
 
 MARKET_SLICE = 256  # about 2 ms of work; then order events and other tasks get their turn
@@ -63,4 +64,5 @@ class EngineLoop:
         self._tape.append(event)
         effects = self._engine.handle(event)
         if effects:
+            failpoint("engine_loop.before_effects")
             self._perform(effects)

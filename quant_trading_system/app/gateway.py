@@ -28,6 +28,7 @@ from quant_trading_system.core.events import (
     OrderRefused,
     OrderSending,
 )
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND
 from quant_trading_system.core.values import Approved, OrderIntent
 from quant_trading_system.persistence.errors import IntentNotStored
@@ -112,12 +113,14 @@ class OrderGateway:
     async def _send(self, approved: Approved) -> None:
         intent = approved.intent
         started_ns = self._clock.mono_ns()
+        failpoint("gateway.before_intent_commit")
         try:
             await self._intents.commit(approved, payload=payload(intent), epoch=self._epoch())
             self._commits_s.append((self._clock.mono_ns() - started_ns) / NANOS_PER_SECOND)
         except IntentNotStored as error:
             self._drop(approved, f"intent not stored: {error}")
             return
+        failpoint("gateway.after_intent_commit")
         for delay_s in (*RETRY_DELAYS_S, None):
             if await self._attempt(approved):
                 return
@@ -125,6 +128,7 @@ class OrderGateway:
                 self._drop(approved, f"no connection in {len(RETRY_DELAYS_S) + 1} attempts")
                 return
             await asyncio.sleep(delay_s)
+            failpoint("gateway.before_retry")
             refusal = self._checks.refusal_before_retry(approved)
             if refusal is not None:
                 self._drop(approved, f"refused before a retry: {refusal}")
@@ -158,6 +162,7 @@ class OrderGateway:
 
     def check(self, approved: Approved) -> str | None:
         """Called in the loop step of the write; a refusal keeps every byte back."""
+        failpoint("gateway.before_check")
         now_ns = self._clock.mono_ns()
         refusal = self._checks.refusal_before_write(approved, mono_ns=now_ns)
         if refusal is None:
@@ -166,13 +171,16 @@ class OrderGateway:
         return refusal
 
     def _answer(self, intent: OrderIntent, order: BrokerOrder) -> None:
+        failpoint("gateway.before_answer")
         self._put(OrderAnswered(client_order_id=intent.client_order_id, order=order, **self._stamps()))
+        failpoint("gateway.after_answer")
 
     def _tell_refusal(self, intent: OrderIntent, error: Refused) -> None:
         if is_duplicate(error):
             # Ours only if the order found by that id equals the payload: the engine asks and compares.
             self._tell_doubt(intent, f"the broker knows this id already: {error.message}")
             return
+        failpoint("gateway.before_refusal")
         self._put(
             OrderRefused(
                 client_order_id=intent.client_order_id,
@@ -184,9 +192,11 @@ class OrderGateway:
         )
 
     def _tell_doubt(self, intent: OrderIntent, reason: str) -> None:
+        failpoint("gateway.before_doubt")
         self._put(OrderInDoubt(client_order_id=intent.client_order_id, reason=reason, **self._stamps()))
 
     def _drop(self, approved: Approved, reason: str) -> None:
+        failpoint("gateway.dropped")
         self._put(OrderDropped(client_order_id=approved.intent.client_order_id, reason=reason, **self._stamps()))
 
     def _put(self, event: Event) -> None:
@@ -209,4 +219,5 @@ class _WriteGuard:
         self.refusal = self._gateway.check(self._approved)
         if self.refusal is not None:
             raise RefusedAtTheWire(self.refusal)
+        failpoint("gateway.before_bytes")
         self.has_written = True

@@ -10,6 +10,7 @@ from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.events import LatchSeen, StoreSeen
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Latch, Store
 from quant_trading_system.persistence.errors import StoreUnavailable
 from quant_trading_system.persistence.kill_store import KillStore
@@ -42,16 +43,24 @@ class KillLatch:
 
     async def engage(self, operator: str, reason: str) -> None:
         """Write ENGAGED to the file, the database and Redis, each on its own: a failure stops none of them."""
+        failpoint("latch.engage.before_file")
         self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)
+        failpoint("latch.engage.after_file")
         await self._write(Store.DATABASE, self._rows.engage(operator, reason), Latch.ENGAGED, reason)
+        failpoint("latch.engage.after_row")
         await self._write(Store.REDIS, self._redis.write_latch(Latch.ENGAGED, reason), Latch.ENGAGED, reason)
+        failpoint("latch.engage.after_mirror")
 
     async def clear(self, operator: str, reason: str) -> None:
         """Write CLEAR in the opposite order, so that a crash in between leaves it engaged."""
         self._touched.unlink(missing_ok=True)
+        failpoint("latch.clear.before_mirror")
         await self._write(Store.REDIS, self._redis.write_latch(Latch.CLEAR, reason), Latch.CLEAR, reason)
+        failpoint("latch.clear.after_mirror")
         await self._write(Store.DATABASE, self._rows.clear(operator, reason), Latch.CLEAR, reason)
+        failpoint("latch.clear.after_row")
         self._write_file(self._file.clear, operator, reason, Latch.CLEAR)
+        failpoint("latch.clear.after_file")
 
     async def read_all(self) -> dict[Store, Latch]:
         """Read the three copies and tell the engine each. A missing Redis mirror is refilled from the other two."""

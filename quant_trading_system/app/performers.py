@@ -29,6 +29,7 @@ from quant_trading_system.core.effects import (
 )
 from quant_trading_system.core.errors import Bug, VenueError
 from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
 
 TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
@@ -103,6 +104,7 @@ class Performers:
             self._on_failure(TaskEnded(f"perform-{name}", error))
 
     async def _cancel_order(self, effect: CancelOrder) -> None:
+        failpoint("performers.before_cancel")
         try:
             reply = await self._cancel.cancel(effect.broker_order_id)
         except VenueError as error:
@@ -111,6 +113,7 @@ class Performers:
                 Lane.ORDERS,
             )
             return
+        failpoint("performers.after_cancel")
         self._inbox.put(
             CancelAnswered(
                 client_order_id=effect.client_order_id,
@@ -133,8 +136,10 @@ class Performers:
         try:
             for number in range(CANCEL_ALL_TRIES_MAX):
                 await asyncio.sleep(CANCEL_ALL_DELAYS_S[min(number, len(CANCEL_ALL_DELAYS_S) - 1)])
+                failpoint("performers.before_cancel_all")
                 try:
                     await self._cancel.cancel_all()
+                    failpoint("performers.after_cancel_all")
                     if not await self._read.open_orders():
                         return
                 except VenueError:
@@ -144,6 +149,7 @@ class Performers:
             self._reconciler.request()
 
     async def _ask(self, effect: AskOrder) -> None:
+        failpoint("performers.before_ask")
         try:
             order = await self._read.order_by_client_id(effect.client_order_id)
         except VenueError as error:
@@ -152,6 +158,7 @@ class Performers:
                 Lane.ORDERS,
             )
             return
+        failpoint("performers.after_ask")
         self._inbox.put(
             LookupAnswered(client_order_id=effect.client_order_id, order=order, **stamps(self._clock)), Lane.ORDERS
         )

@@ -17,6 +17,7 @@ from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerP
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.errors import Unavailable, VenueError
 from quant_trading_system.core.events import BrokerSnapshot, SnapshotFailed
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
@@ -76,16 +77,23 @@ class Reconciler:
         started_venue_ns = self._clock.venue_ns()
         live_since = self._oldest_live_ns()
         after = Nanos(min(self._since_ns, live_since or self._since_ns) - OVERLAP_NS)
+        failpoint("reconciler.before_pass")
         before = await self._read.open_orders()
+        failpoint("reconciler.after_open_orders")
         positions = await self._read.positions()
+        failpoint("reconciler.after_positions")
         account = await self._read.account()
+        failpoint("reconciler.after_account")
         closed = await self._read.closed_orders(after)
+        failpoint("reconciler.after_closed_orders")
         executions = await self._read.executions(after)
+        failpoint("reconciler.after_executions")
         if _fingerprint(before) != _fingerprint(await self._read.open_orders()):
             return False
         contradiction = _contradiction(positions, account)
         if contradiction:
             raise Unavailable(contradiction)
+        failpoint("reconciler.before_tell")
         self._inbox.put(
             BrokerSnapshot(
                 started_mono_ns=started_mono_ns,
@@ -99,6 +107,7 @@ class Reconciler:
             ),
             Lane.ORDERS,
         )
+        failpoint("reconciler.after_tell")
         self._since_ns = started_venue_ns
         self.passes += 1
         return True

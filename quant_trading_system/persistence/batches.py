@@ -13,6 +13,7 @@ from functools import cache
 import asyncpg
 from msgspec import Struct
 
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
 from quant_trading_system.persistence.errors import StaleEpoch
 from quant_trading_system.persistence.rows import PLANS, Plan, Row, Way
@@ -55,6 +56,7 @@ async def write_batch(
         if is_patient:
             return [refusal for item in numbered if (refusal := await _write_one(connection, item)) is not None]
         await _write_all(connection, numbered)
+        failpoint("writer.inside_batch")
     return []
 
 

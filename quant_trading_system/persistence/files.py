@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from quant_trading_system.core.failpoints import failpoint
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` in the place of `path`, durably: written and synced beside it, then renamed.
@@ -18,7 +20,9 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        failpoint("files.before_rename")
         partial.replace(path)
+        failpoint("files.after_rename")
     except OSError:
         partial.unlink(missing_ok=True)
         raise

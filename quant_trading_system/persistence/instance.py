@@ -13,6 +13,7 @@ import asyncpg
 from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.database import Database
 from quant_trading_system.persistence.files import write_atomically
 from quant_trading_system.persistence.latch_file import LatchFile
@@ -127,8 +128,12 @@ async def _create(
             "INSERT INTO kill (latch, operator, reason) VALUES ('CLEAR', '', 'new database instance')"
         )
         # Before the commit: a crash in between leaves an empty database, and the next start does the same again.
+        failpoint("instance.before_latch")
         latch.initialise(at_ns=at_ns)
+        failpoint("instance.before_commit")
+    failpoint("instance.before_token")
     write_token(state_folder, token)
+    failpoint("instance.after_token")
     return Instance(token=token, account=None, mode=mode, is_new=True)
 
 

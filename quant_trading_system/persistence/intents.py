@@ -11,6 +11,7 @@ import asyncio
 
 import asyncpg
 
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.values import Approved
 from quant_trading_system.persistence.database import UNREACHABLE, Database
 from quant_trading_system.persistence.errors import IntentConflict, IntentNotStored, StaleEpoch, StoreUnavailable
@@ -56,12 +57,15 @@ class IntentStore:
             IntentConflict: the id is stored with other bytes.
         """
         client_order_id = approved.intent.client_order_id
+        failpoint("intents.before_transaction")
         try:
             async with asyncio.timeout(COMMIT_SECONDS_MAX), self._db.order_session() as connection:
+                failpoint("intents.inside_transaction")
                 answer = await connection.fetchrow(INSERT, *_row(approved, payload, epoch))
         except IN_DOUBT as error:
             await self._believe_read_back(client_order_id, payload, error)
             return
+        failpoint("intents.after_transaction")
         assert answer is not None, "the statement has one row"
         if answer["put"] == 1:
             return
@@ -80,6 +84,7 @@ class IntentStore:
 
     async def _believe_read_back(self, client_order_id: str, payload: bytes, cause: BaseException | None) -> None:
         """The commit's answer was lost, or the id was there already: look, and believe only what is found."""
+        failpoint("intents.before_read_back")
         stored = await self._read_back(client_order_id, cause)
         if stored is None:
             raise IntentNotStored(f"{client_order_id}: {type(cause).__name__}, and the row is not there") from cause

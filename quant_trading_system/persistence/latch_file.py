@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Latch, Store
 from quant_trading_system.persistence.errors import StoreUnavailable
 from quant_trading_system.persistence.files import sync_folder
@@ -99,10 +100,13 @@ class LatchFile:
         try:
             self.path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             _put(self._spare, _encode(content), os.O_CREAT)
+            failpoint("latch_file.before_rename")
             self._spare.replace(self.path)
+            failpoint("latch_file.after_rename")
             sync_folder(self.path.parent)
         except OSError as error:
             raise StoreUnavailable(Store.LATCH_FILE, f"{self.path}: {error.strerror}") from error
+        failpoint("latch_file.before_new_spare")
         # Without a spare the next engagement falls back to overwriting in place, so its loss is no failure now.
         with suppress(OSError):
             _put(self._spare, bytes(SIZE_BYTES), os.O_CREAT)
@@ -155,6 +159,7 @@ def _put(path: Path, data: bytes, flags: int) -> None:
         if written != len(data):
             raise OSError(28, "no space left on device")
         os.ftruncate(descriptor, len(data))
+        failpoint("latch_file.before_fsync")
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

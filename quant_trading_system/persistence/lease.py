@@ -18,6 +18,7 @@ import asyncpg
 from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import MonoNanos
 from quant_trading_system.persistence.database import UNREACHABLE, Database, connect, unavailable
 from quant_trading_system.persistence.errors import StoreUnavailable
@@ -88,7 +89,9 @@ class Lease:
         try:
             await self._lock(connection)
             asked_ns = self._mono_ns()
+            failpoint("lease.before_take")
             self.epoch = await self._take(connection)
+            failpoint("lease.after_take")
         except BaseException as error:  # border: a session without the lease must not hold its lock
             connection.terminate()
             if isinstance(error, UNREACHABLE):
@@ -127,6 +130,7 @@ class Lease:
         if connection is None:
             return
         connection.remove_termination_listener(self._lost)
+        failpoint("lease.before_release")
         try:
             await connection.close(timeout=STATEMENT_SECONDS_MAX)
         except UNREACHABLE:
@@ -163,6 +167,7 @@ class Lease:
 
     async def _renew(self) -> None:
         assert self._connection is not None, "renewed while held"
+        failpoint("lease.before_renew")
         asked_ns = self._mono_ns()
         try:
             renewed = await self._connection.execute(
@@ -176,6 +181,7 @@ class Lease:
         if renewed != "UPDATE 1":
             self._drop()
             return
+        failpoint("lease.after_renew")
         self._extend(asked_ns)
 
     async def _take_again(self) -> None:
@@ -201,6 +207,7 @@ class Lease:
             connection.remove_termination_listener(self._lost)
             connection.terminate()
             self.on_change(False, self.epoch, self.deadline_mono_ns)
+            failpoint("lease.dropped")
 
 
 async def read_holder(connection: asyncpg.Connection) -> Holder | None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypedDict
 
 from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
 from quant_trading_system.core.views import RecentOrder
 from quant_trading_system.persistence.database import Connection, Database
@@ -35,6 +36,7 @@ async def load_restored(db: Database, *, stamps: Stamps) -> Restored:
     Raises:
         StoreUnavailable: the database does not answer.
     """
+    failpoint("recovery.before_load")
     async with db.session() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         locks = await connection.fetch("SELECT kind, key, reason FROM locks WHERE is_locked ORDER BY kind, key")
         return Restored(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from quant_trading_system.core.errors import ExitCode, OperatorError
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.database import connect, normalise_dsn
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ async def upgrade(dsn: str) -> str | None:
         if before == head():
             return before
         _refuse_unknown(before)
+        failpoint("migration.before")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         if await _current(connection) != head():  # another process may have done it while this one waited
             await _run(dsn, _upgrade_to_head)
@@ -135,6 +137,7 @@ def _upgrade_to_head(sync: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = sync
     command.upgrade(config, "head")
+    failpoint("migration.before_commit")
 
 
 def _differences(sync: Connection) -> list[str]:

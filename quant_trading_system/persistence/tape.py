@@ -24,6 +24,7 @@ import msgspec
 
 from quant_trading_system.core import events as core_events
 from quant_trading_system.core.events import AnyEvent, Event, MarketEvent
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.errors import TapeCorrupt
 
 HEADER = b"alphatrade-tape 1\n"
@@ -116,6 +117,7 @@ class TapeWriter:
         raw = self._encoder.encode(pairs)
         packed = zlib.compress(raw, COMPRESSION_LEVEL)
         file = self._segment()
+        failpoint("tape.before_block")
         file.write(BLOCK.pack(MAGIC, len(packed), len(raw), len(events), zlib.crc32(packed)) + packed)
         file.flush()
         self.written += len(events)
@@ -131,6 +133,7 @@ class TapeWriter:
         self._number = max([self._number, *(number_of(path) for path in existing)]) + 1
         self._file = (self._folder / f"{self._number:010d}{SUFFIX}").open("xb", buffering=1024 * 1024)
         self._file.write(HEADER)
+        failpoint("tape.new_segment")
         self._forget_oldest(existing)
         return self._file
 

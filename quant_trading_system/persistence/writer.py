@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import asyncpg
 
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
 from quant_trading_system.persistence.batches import Batch, write_batch
 from quant_trading_system.persistence.database import Database
@@ -152,6 +153,7 @@ class BehindWriter:
             if self._pending is None:
                 return True
             started_s = self._now_s()
+            failpoint("writer.before_batch")
             try:
                 await self._write_pending(self._pending)
             except StoreUnavailable as error:
@@ -163,6 +165,7 @@ class BehindWriter:
             except (asyncpg.PostgresError, TimeoutError) as error:
                 self._set_health(False, f"{type(error).__name__}: {error}")
                 return False
+            failpoint("writer.after_batch")
             self.written += len(self._pending.records)
             self._pending = None
             self._set_health(True, "")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from aiohttp import ClientConnectionResetError, payload
 from aiohttp.abc import AbstractStreamWriter
 
+from quant_trading_system.core.failpoints import failpoint
+
 
 class GatedPayload(payload.Payload):
     """Bytes to write, the check that comes first, and whether any byte may have left.
@@ -54,3 +56,4 @@ class GatedPayload(payload.Payload):
                 raise
         self.has_left = True
         await writer.write(self._body)
+        failpoint("http.after_bytes")

@@ -31,6 +31,7 @@ from quant_trading_system.adapters.alpaca.streaming import (
 from quant_trading_system.adapters.alpaca.updates import Envelope, parse_envelope, parse_update
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.events import OrderUpdated, StreamDown, StreamUp
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Stream
 
 STREAM_NAME = "trade_updates"
@@ -118,7 +119,9 @@ class TradeStream:
         self._cycle_reason.clear()
         async with open_socket(self._url, self._settings, {}) as socket:
             await self._log_in(socket)
+            failpoint("trade_stream.logged_in")
             await self._listen(socket)
+            failpoint("trade_stream.listening")
             self._announcer.up()
             await race(self._read(socket), self._wait_for_cycle())
         raise StreamEnded("the connection ended")
@@ -179,6 +182,7 @@ class TradeStream:
             envelope = parse_envelope(data)
             if envelope.stream == STREAM_NAME:
                 self._emit(parse_update(envelope.data, seen_ns=seen_ns, mono_ns=mono_ns))
+                failpoint("trade_stream.update_told")
         except Unreadable as error:
             self._note_gap(str(error))
             return None

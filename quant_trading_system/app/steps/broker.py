@@ -39,6 +39,7 @@ from quant_trading_system.core.errors import (
     VenueError,
 )
 from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, Mode, Nanos, Symbol
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.config import EngineConfig
@@ -63,15 +64,20 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         account = await _verify_account(parts)
         await _anchor(parts)
         restored = await load_restored(parts.database, stamps=stamps(parts.clock))
+        failpoint("recovery.after_load")
         symbols = await _symbols(parts)
         _build(parts, account, symbols, restored, stack)
         _start_loops(parts, stack)
         _tell_first(parts, restored)
+        failpoint("first_pass.before")
         await _wait_reconciled(parts)
+        failpoint("first_pass.after")
         _refuse_foreign(parts)
         _say_recovery(parts, restored)
         masked = account.account_number[:2] + "…" + account.account_number[-3:]
+        failpoint("step.broker.entered")
         yield f"account {masked} · {account.status} · equity ${account.equity_usd:,.2f} · reconciled"
+    failpoint("step.broker.left")
 
 
 async def _endpoints(parts: Parts, stack: AsyncExitStack) -> Endpoints:

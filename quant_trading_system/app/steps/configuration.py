@@ -12,6 +12,7 @@ from pathlib import Path
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.settings import load, state_directory
 from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal
+from quant_trading_system.core.failpoints import failpoint
 
 TOKEN_FILE = "control.token"  # noqa: S105 - the name of a file
 LOCK_FILE = "daemon.lock"
@@ -29,10 +30,12 @@ async def configuration(parts: Parts) -> AsyncIterator[str]:
         parts.control_token = _control_token(parts.state_dir)
         keys = parts.keys
         source = f"keys {keys.hint} from {keys.source}" if keys is not None else "no keys needed"
+        failpoint("step.configuration.entered")
         yield f"{options.mode} · {source} · state in {parts.state_dir}"
     finally:
         (parts.state_dir / "daemon.json").unlink(missing_ok=True)
         os.close(lock)
+    failpoint("step.configuration.left")
 
 
 def _take_directory(folder: Path) -> int:

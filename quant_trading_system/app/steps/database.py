@@ -10,6 +10,7 @@ from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import distribution_version
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.events import LeaseSeen
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import MonoNanos, Store
 from quant_trading_system.persistence import schema
 from quant_trading_system.persistence.database import Database
@@ -60,11 +61,14 @@ async def database(parts: Parts) -> AsyncIterator[str]:
         parts.supervisor.start("store-writer", parts.writer.run, owner="database")
         stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)
         stack.push_async_callback(_flush, parts)
+        failpoint("step.database.entered")
         yield f"{where} · schema {await schema.current(dsn)} · instance {parts.instance.token} · epoch {epoch}"
+    failpoint("step.database.left")
 
 
 async def _flush(parts: Parts) -> None:
     """Write what waits; what does not get written in time is said, for it will be missing after the next start."""
+    failpoint("stop.before_flush")
     if not await parts.writer.flush(FLUSH_SECONDS_MAX):
         parts.log.error("records_not_stored", waiting=parts.writer.depth, waited_s=FLUSH_SECONDS_MAX)
 

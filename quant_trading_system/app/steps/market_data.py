@@ -23,6 +23,7 @@ from quant_trading_system.core.events import (
     StreamUp,
     TradeSeen,
 )
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
 SUBSCRIBED_SECONDS_MAX = 20.0
@@ -61,10 +62,12 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
             fix="check the plan of the feed (broker.feed) and that no other program uses it",
         )
     fresh = await _wait_fresh(parts)
+    failpoint("step.market_data.entered")
     try:
         yield _ready_text(parts, bars, fresh)
     finally:
         await parts.supervisor.stop("market", timeout_s=STREAM_STOP_SECONDS_MAX)
+    failpoint("step.market_data.left")
 
 
 def _ready_text(parts: Parts, bars: int, fresh: str) -> str:

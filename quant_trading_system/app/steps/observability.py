@@ -13,6 +13,7 @@ from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import Port, distribution_version
 from quant_trading_system.app.record_log import RecordLog
 from quant_trading_system.core.errors import ExitCode, OperatorError
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.dashboard.hub import EventHub
 from quant_trading_system.dashboard.routes import make_app
 from quant_trading_system.dashboard.serve import serving
@@ -66,10 +67,12 @@ async def observability(parts: Parts) -> AsyncIterator[str]:
         )
     parts.supervisor.start("alerts", parts.alerts.run, owner="observability", is_critical=False)
     async with _http(parts):
+        failpoint("step.observability.entered")
         try:
             yield f"http://{parts.http_address}/ · logs {settings.logging.level}"
         finally:
             await parts.alerts.flush(ALERTS_FLUSH_SECONDS_MAX)
+    failpoint("step.observability.left")
 
 
 def _alerts(parts: Parts) -> Alerts:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from quant_trading_system.app.kill_latch import KILL_FILE, KillLatch
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.core.errors import TemporaryFailure
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Store
 from quant_trading_system.persistence.embedded import EmbeddedValkey
 from quant_trading_system.persistence.errors import StoreUnavailable
@@ -44,7 +45,9 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
         stack.push_async_callback(parts.supervisor.stop, "redis", timeout_s=TASKS_STOP_SECONDS_MAX)
         parts.supervisor.start("redis-watch", parts.redis.run, owner="redis", is_critical=False)
         said = ", ".join(f"{store.value} {latch.value}" for store, latch in latches.items())
+        failpoint("step.redis.entered")
         yield f"{where} · kill latch: {said}"
+    failpoint("step.redis.left")
 
 
 def _tell(parts: Parts, is_up: bool, detail: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.settings import to_limits
 from quant_trading_system.core.errors import SafetyRefusal, TemporaryFailure
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.errors import StoreUnavailable
 from quant_trading_system.persistence.limits_store import record_limits
 
@@ -43,4 +44,6 @@ async def risk(parts: Parts) -> AsyncIterator[str]:
     view = parts.engine.view()
     await _record_limits(parts, view.limits_version)
     causes = "; ".join(f"{cause.cause}: {cause.detail}" for cause in view.causes)
+    failpoint("step.risk.entered")
     yield f"{tried} controls refuse · limits {view.limits_version} · {view.state}{f' ({causes})' if causes else ''}"
+    failpoint("step.risk.left")

@@ -11,6 +11,7 @@ from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure, VenueError
 from quant_trading_system.core.events import InstrumentsSeen
+from quant_trading_system.core.failpoints import failpoint
 
 
 @asynccontextmanager
@@ -34,4 +35,6 @@ async def strategies(parts: Parts) -> AsyncIterator[str]:
     parts.inbox.put(InstrumentsSeen(instruments=instruments, **stamps(parts.clock)), Lane.OPERATOR)
     view = parts.engine.view()
     names = ", ".join(f"{each.strategy} ({each.kind})" for each in view.strategies)
+    failpoint("step.strategies.entered")
     yield f"{names} on {len(instruments)} symbols · no models"
+    failpoint("step.strategies.left")

@@ -9,6 +9,7 @@ from alembic import context
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.database import connect
 from quant_trading_system.persistence.tables import metadata
 
@@ -18,7 +19,12 @@ LOCK_TIMEOUT = "10s"  # a migration that cannot have a table fails; it does not 
 def migrate(connection: Connection) -> None:
     """Run what is asked for in the caller's transaction: a migration killed half way leaves nothing behind."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-    context.configure(connection=connection, target_metadata=metadata, compare_type=True)
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        on_version_apply=lambda **_applied: failpoint("migration.revision_applied"),
+    )
     with context.begin_transaction():
         context.run_migrations()
 
