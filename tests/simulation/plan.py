@@ -1,0 +1,157 @@
+"""What one seed does to the daemon: which faults, when, how long, and how the world is set. A function of the seed.
+
+Decides by swarm selection: each seed enables a random subset of the fault kinds, some none, some one, some many, so
+that every kind and every pair of kinds meets the others' absence as well. A chaos phase is followed by a healing phase,
+in which every fault is over and convergence is demanded.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import msgspec
+from msgspec import Struct
+
+from tests.simulation.plan_kinds import BY_NAME, KINDS, Choice, Kind, Parameter, Span, Value
+
+RUN_S = 1800.0
+"""Half an hour of the market."""
+HEAL_S = 180.0
+"""Quarantine (60 s), two periods of reconciliation, five seconds, and room to show that trading goes on."""
+CHAOS_S = RUN_S - HEAL_S
+QUIET_S = 20.0
+"""Nothing happens to the daemon before it had time to start."""
+
+NONE_SHARE, ONE_SHARE = 0.05, 0.10
+SWARM_SHARES = (0.05, 0.12, 0.22, 0.4)
+"""How likely each kind is in a seed that has many: few together let each act alone, many let them meet."""
+LIVES_MAX = 4
+"""Faults that end the process, in one seed: a seed of restarts alone would trade nothing."""
+TAILS = ("down_s", "frozen_s", "reset_after_s", "delay_s", "after_s")
+"""Parameters that make a fault last beyond its window."""
+
+
+class Fault(Struct, frozen=True):
+    """One fault of one seed: from `at_s` for `for_s` seconds after the market's start, or once."""
+
+    kind: str
+    at_s: float
+    for_s: float = 0.0
+    parameters: dict[str, Value] = {}
+
+    @property
+    def ends_s(self) -> float:
+        """When it is over, with what follows from it."""
+        return self.at_s + self.for_s + tail_s(self.parameters)
+
+
+class Plan(Struct, frozen=True):
+    """Everything that is drawn for one seed. `switches` set the world and the daemon's bounds."""
+
+    seed: int
+    faults: tuple[Fault, ...] = ()
+    switches: dict[str, float] = {}
+
+
+SWITCHES: dict[str, Parameter] = {
+    "symbols": Choice((1.0, 2.0, 2.0, 3.0)),
+    "strategies": Choice((1.0, 2.0, 2.0)),
+    "temperament": Choice((0.1, 0.3, 0.5, 0.8)),  # how likely a strategy changes its mind at a bar
+    "stops": Choice((0.0, 0.0, 1.0)),  # whether strategies declare a protective stop
+    "start_minute": Choice((20.0, 45.0, 90.0, 150.0, 200.0, 240.0, 300.0, 325.0)),  # after the open of 390 minutes
+    "volatility": Choice((0.0002, 0.0005, 0.0015)),  # of a minute, as a fraction
+    "quote_gap_s": Choice((1.0, 1.0, 2.0)),
+    "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
+    "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
+    "broker_latency_ms": Choice((1.0, 15.0, 60.0, 250.0)),
+    "broker_jitter_ms": Choice((0.0, 10.0, 100.0)),
+    "stream_latency_ms": Choice((0.0, 5.0, 40.0, 400.0)),
+    "database_latency_ms": Choice((0.2, 1.0, 5.0, 20.0)),
+    "redis_latency_ms": Choice((0.1, 1.0, 5.0)),
+    "ready_choice": Choice((0.0, 1.0, 1.0)),  # 0: first in, first out; 1: a ready task is drawn
+    "restart_pause_s": Choice((0.5, 2.0, 10.0)),
+    "inbox_max": Choice((0.0, 0.0, 50.0)),  # 0: as in production
+    "writer_batch_max": Choice((0.0, 0.0, 3.0)),
+    "dedup_open_only": Choice((0.0, 1.0)),  # the broker refuses a repeated client id of open orders only, or of all
+    "first_life": Choice((0.0, 1.0, 1.0)),  # 0: the database and the broker know an earlier day
+}  # fmt: skip
+
+
+def make_plan(seed: int) -> Plan:
+    """The plan of one seed, the same on every machine."""
+    chance = Random(seed)
+    switches = {name: float(draw(chance, parameter)) for name, parameter in SWITCHES.items()}
+    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind)]
+    faults = _with_few_deaths(chance, faults)
+    return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
+
+
+def to_line(plan: Plan) -> str:
+    """A plan as one line of JSON."""
+    return msgspec.json.encode(plan).decode()
+
+
+def from_line(text: str) -> Plan:
+    """The plan that `to_line` wrote.
+
+    Raises:
+        ValueError: a fault of a kind that is not in the table.
+    """
+    plan = msgspec.json.decode(text, type=Plan)
+    unknown = sorted({fault.kind for fault in plan.faults} - set(BY_NAME))
+    if unknown:
+        raise ValueError(f"plan of seed {plan.seed}: no fault kind {', '.join(unknown)}")
+    return plan
+
+
+def draw(chance: Random, parameter: Parameter) -> Value:
+    """One value of a parameter; numbers with four digits, so that a plan reads well."""
+    if isinstance(parameter, Choice):
+        return chance.choice(parameter.values)
+    return _draw_span(chance, parameter)
+
+
+def tail_s(parameters: dict[str, Value]) -> float:
+    """How long a fault goes on behind its window, in seconds."""
+    return sum(float(parameters.get(name, 0.0)) for name in TAILS)
+
+
+def _draw_span(chance: Random, span: Span) -> float:
+    if span.is_log:
+        return _round(math.exp(chance.uniform(math.log(span.low), math.log(span.high))))
+    return _round(chance.uniform(span.low, span.high))
+
+
+def _drawn_kinds(chance: Random) -> list[Kind]:
+    share = chance.random()
+    if share < NONE_SHARE:
+        return []
+    if share < NONE_SHARE + ONE_SHARE:
+        return [chance.choice(KINDS)]
+    probability = chance.choice(SWARM_SHARES)
+    return [kind for kind in KINDS if chance.random() < min(1.0, probability * kind.weight)]
+
+
+def _faults_of(chance: Random, kind: Kind) -> list[Fault]:
+    return [_fault(chance, kind) for _ in range(chance.randint(1, kind.times_max))]
+
+
+def _fault(chance: Random, kind: Kind) -> Fault:
+    parameters = {name: draw(chance, parameter) for name, parameter in kind.parameters.items()}
+    for_s = 0.0 if kind.seconds is None else _draw_span(chance, kind.seconds)
+    latest_s = CHAOS_S - for_s - tail_s(parameters)
+    return Fault(kind.name, _round(chance.uniform(QUIET_S, latest_s)), for_s, parameters)
+
+
+def _with_few_deaths(chance: Random, faults: list[Fault]) -> list[Fault]:
+    deaths = [fault for fault in faults if BY_NAME[fault.kind].ends_life]
+    if len(deaths) <= LIVES_MAX:
+        return faults
+    kept = set(chance.sample(range(len(deaths)), LIVES_MAX))
+    dropped = [fault for number, fault in enumerate(deaths) if number not in kept]
+    return [fault for fault in faults if not any(fault is other for other in dropped)]
+
+
+def _round(number: float) -> float:
+    return float(f"{number:.4g}")

@@ -1,0 +1,261 @@
+"""The fault kinds of the simulation: rows of the fault matrix, how long each lasts, what it may be told.
+
+Decides nothing: `plan` draws from this table, `world` plays it. A kind acts from `at_s` for `for_s` seconds of market
+time, or once where it has no duration. What a parameter means stands in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+Value = float | str
+
+
+class Span(Struct, frozen=True):
+    """A number between two bounds; `is_log`: as often small as large."""
+
+    low: float
+    high: float
+    is_log: bool = False
+
+
+class Choice(Struct, frozen=True):
+    """One of these."""
+
+    values: tuple[Value, ...]
+
+
+Parameter = Span | Choice
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One row. `rows` are ids of the fault matrix; `seconds` is how long it lasts, None where it happens once."""
+
+    name: str
+    rows: tuple[str, ...]
+    text: str
+    seconds: Span | None = None
+    times_max: int = 2
+    parameters: Mapping[str, Parameter] = MappingProxyType({})
+    weight: float = 1.0
+    """Times as likely as others: what seldom finds its occasion is planned more often."""
+    ends_life: bool = False
+    """The daemon's process ends by it (and comes back): at most a few of them in one seed."""
+
+
+def _kind(
+    rows: str,
+    name: str,
+    text: str,
+    seconds: Span | None = None,
+    *,
+    times_max: int = 2,
+    weight: float = 1.0,
+    ends_life: bool = False,
+    **parameters: Parameter,
+) -> Kind:
+    return Kind(
+        name=name,
+        rows=tuple(rows.split()),
+        text=text,
+        seconds=seconds,
+        times_max=times_max,
+        parameters=MappingProxyType(parameters),
+        weight=weight,
+        ends_life=ends_life,
+    )
+
+
+BRIEF = Span(1, 40, is_log=True)
+SHORT = Span(5, 120, is_log=True)
+LONG = Span(10, 300, is_log=True)
+AFTER_OPEN = Span(330, 400)
+"""Entries are allowed from five minutes after the open; only then is a night over."""
+OFTEN = Span(0.2, 1.0)
+SOMETIMES = Span(0.05, 0.6)
+LOST_HOW = Choice(("timeout", "reset", "502", "503", "504"))
+BODY_STATUSES = (
+    "accepted", "pending_new", "accepted_for_bidding", "pending_review", "held", "stopped", "suspended", "calculated",
+    "done_for_day", "rejected", "canceled", "expired", "pending_cancel", "pending_replace", "replaced", "filled",
+    "partially_filled", "new", "a_word_nobody_knows",
+)  # fmt: skip
+REFUSALS = (
+    "403 40310000 insufficient buying power",
+    "403 40310000 potential wash trade detected. use complex orders",
+    "403 40310000 account not eligible to trade uncovered option contracts",
+    "403 40310010 asset is halted",
+    "403 40310100 trade denied due to pattern day trading protection",
+    "403 - forbidden.",
+    "422 42210000 asset is not tradable",
+    "422 40010001 qty must be > 0",
+    "422 42210000 invalid limit_price 1.005. sub-penny increment does not fulfill minimum pricing criteria",
+    "404 40410000 asset not found",
+    "400 40010000 request body format is invalid",
+    "400 40010001 missing required field",
+    "401 40110000 request is not authorized",
+)
+UNKNOWN_REFUSALS = ("403 49999999 a code nobody knows", "409 - conflict", "418 - ", "422 42299999 odd", "451 - legal")
+
+KINDS: tuple[Kind, ...] = (
+    # A. submitting
+    _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", BRIEF, probability=OFTEN),
+    _kind("A2", "post_answer_lost", "POST orders: carried out, and the answer is lost in this way", SHORT,
+          probability=OFTEN, how=Choice(("timeout", "reset", "502", "503", "504", "truncated", "empty", "html"))),
+    _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", SHORT,
+          probability=OFTEN, how=LOST_HOW),
+    _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", SHORT, probability=OFTEN,
+          delay_s=Span(2, 50, is_log=True), how=LOST_HOW),
+    _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
+          SHORT, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
+    _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end", SHORT),
+    _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
+          " the order is shown by nothing until the end", SHORT),
+    _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", SHORT, probability=OFTEN,
+          refusal=Choice(REFUSALS)),
+    _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
+          " where the order was taken all the same", SHORT, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
+          carried_out=Choice((0.0, 1.0))),
+    _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
+          headers=Choice((0.0, 1.0))),
+    _kind("A11", "strategy_nonsense", "a strategy's signal holds NaN, infinity, -0.0, 1e-9 or 1e12", SHORT,
+          how=Choice(("nan", "infinity", "minus_zero", "tiny", "huge"))),
+    _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", LONG,
+          refusal=Choice(REFUSALS[:9])),
+    _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price",
+          SHORT, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
+    _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", SHORT,
+          probability=OFTEN, status=Choice(BODY_STATUSES)),
+    # B. the life of an order
+    _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", LONG,
+          status=Choice(("422", "404"))),
+    _kind("B2", "partial_races_cancel", "when a cancel arrives a part fills first, and the frame of the fill comes"
+          " behind that of the cancel", LONG, delay_s=Span(0.2, 20, is_log=True)),
+    _kind("B3", "partial_fills", "orders fill in parts with this probability", LONG, probability=SOMETIMES),
+    _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", LONG),
+    _kind("B4", "cancel_fails", "DELETE orders: an error, carried out or not; DELETE of all: 207 with mixed results",
+          SHORT, probability=OFTEN, status=Choice(("500", "429", "504", "timeout", "422")),
+          carried_out=Choice((0.0, 1.0))),
+    _kind("B5", "replaced_outside", "the owner replaces a live order of ours in the app, this often in a row",
+          times=Choice((1.0, 2.0, 3.0))),
+    _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", LONG,
+          delay_s=Span(1, 20, is_log=True)),
+    _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)", LONG,
+          both=Choice((0.0, 1.0))),
+    # C. fills, stream, reconciliation
+    _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES),
+    _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", LONG),
+    _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES),
+    _kind("C3", "frames_reordered", "trade_updates: a frame is sent behind the next one", LONG, probability=SOMETIMES),
+    _kind("C3", "frames_replayed", "trade_updates: after a frame the last three come again", LONG,
+          probability=SOMETIMES),
+    _kind("C4", "frame_overfilled", "trade_updates: cumulative quantity goes back, or beyond the order's (how)", LONG,
+          probability=SOMETIMES, how=Choice(("back", "beyond"))),
+    _kind("C5", "frames_delayed", "trade_updates: a frame comes delay_s later, behind reconciliation", LONG,
+          probability=SOMETIMES, delay_s=Span(1, 60, is_log=True)),
+    _kind("C6", "position_appears", "the broker holds shares that no execution explains: qty more of a symbol",
+          qty=Choice((1.0, 7.0, 100.0)), symbol=Choice((0.0, 1.0, 2.0))),
+    _kind("C7", "position_vanishes", "the broker's position changes without an execution: to flat, less, or another"
+          " sign", how=Choice(("flat", "less", "sign"))),
+    _kind("C8", "read_fails", "GET: an error or no answer", SHORT, probability=OFTEN,
+          how=Choice(("500", "timeout", "502", "truncated", "reset"))),
+    _kind("C8", "read_empty", "GET of a list: 200 and no rows", SHORT, probability=SOMETIMES,
+          what=Choice(("orders", "positions", "activities", "all"))),
+    _kind("C8", "read_partial", "GET of a list: the second half is missing", SHORT, probability=SOMETIMES,
+          what=Choice(("orders", "positions", "activities", "all"))),
+    _kind("C8", "read_stale", "GET: answered as it was when the fault began", SHORT, probability=OFTEN,
+          what=Choice(("orders", "positions", "account", "activities", "all"))),
+    _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", LONG,
+          before=Choice(("positions", "account", "activities", "orders"))),
+    _kind("C10", "read_slow", "GET: answered after delay_s", SHORT, probability=OFTEN,
+          delay_s=Span(0.5, 40, is_log=True)),
+    _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
+          qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
+    _kind("C12", "bust", "an execution of ours is taken back"),
+    _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
+          how=Choice(("price", "qty"))),
+    _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
+          probability=SOMETIMES),
+    _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
+          Span(20, 60), times_max=1, orders=Span(20, 150, is_log=True)),
+    # D. market data, corporate actions
+    _kind("D1", "feed_mute", "market data: the socket stays open and says nothing", LONG),
+    _kind("D3", "bad_quotes", "market data: quotes are of this kind", SHORT, probability=SOMETIMES,
+          how=Choice(("stale", "crossed", "locked", "zero", "negative", "tenfold"))),
+    _kind("D5", "halt", "a symbol is halted until the end", LONG, symbol=Choice((0.0, 1.0, 2.0))),
+    _kind("D9 D10", "split", "over a night a symbol splits in this ratio (new for old); the venue's clock jumps to the"
+          " next open", AFTER_OPEN, times_max=1,
+          ratio=Choice(("2:1", "3:1", "7:1", "3:2", "50:1", "1:2", "1:10", "1:7")), symbol=Choice((0.0, 1.0, 2.0))),
+    _kind("D12", "cash_flow", "cash moves without a trade: dividend, fee, interest, deposit, withdrawal",
+          how=Choice(("dividend", "fee", "interest", "deposit", "withdrawal")),
+          amount_usd=Span(0.01, 900, is_log=True)),
+    # E. limits, guards, kill
+    _kind("E1 E3", "decisions_at_once", "strategies change their minds on every bar, all of them in one step", SHORT),
+    _kind("E7", "price_shock", "the price of every symbol moves by this fraction", fraction=Choice(
+        (-0.3, -0.12, -0.06, -0.03, -0.015, 0.03)), times_max=1),
+    _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", SHORT,
+          rule=Span(0, 1), how=Choice(("raises", "nonsense", "missing"))),
+    _kind("E9 E10", "kill", "the kill switch is engaged; reset_after_s: a person resets then (0: nobody)",
+          times_max=1, by=Choice(("operator", "file", "between_check_and_write", "between_commit_and_check")),
+          reset_after_s=Choice((0.0, 60.0, 200.0))),
+    _kind("E11", "kill_then_crash", "kill, then the process dies while Redis is wiped and the database is down for a"
+          " while; a person resets reset_after_s after the restart (0: nobody)", times_max=1, ends_life=True,
+          down_s=Span(1, 40, is_log=True), reset_after_s=Choice((0.0, 60.0, 200.0))),
+    # F. death and stores
+    _kind("F1", "crash", "the process dies and is started again after down_s", times_max=3, ends_life=True,
+          down_s=Span(0.5, 90, is_log=True)),
+    _kind("F2", "crash_at_failpoint", "the process dies where it passes a failpoint for the hit-th time from here on;"
+          " point is the part of the list of names", times_max=3, ends_life=True, point=Span(0, 1),
+          hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=Span(0.5, 40, is_log=True)),
+    _kind("F3", "crash_in_recovery", "the process dies, and again `depth` times while it recovers", times_max=1,
+          ends_life=True, depth=Choice((1.0, 2.0, 3.0, 5.0)), after_s=Span(0.005, 2, is_log=True)),
+    _kind("F4", "commit_lost", "database: the answer to a COMMIT is lost; done: 1 where it was carried out", LONG,
+          probability=SOMETIMES, done=Choice((0.0, 1.0))),
+    _kind("F5", "database_down", "database: connections break and none is granted until the end", LONG),
+    _kind("F5", "database_emptied", "the process dies, and starts on an empty database (exit 7 expected); the real one"
+          " is back after down_s", times_max=1, ends_life=True, down_s=Span(5, 40)),
+    _kind("F7", "redis_down", "Redis: no connection", LONG),
+    _kind("F7", "redis_flushed", "Redis: everything is gone"),
+    _kind("F7", "redis_restored", "Redis: an older state is back, or keys have wrong types",
+          how=Choice(("old", "types"))),
+    _kind("F7", "redis_slow", "Redis: answers take delay_s", SHORT, delay_s=Span(0.2, 10, is_log=True)),
+    _kind("F8", "disk_full", "files: no space left", SHORT),
+    _kind("F10", "latch_torn", "the process dies while the latch file is written: of its bytes this part is kept",
+          times_max=1, ends_life=True, keep=Span(0, 1), down_s=Span(0.5, 20)),
+    _kind("F11", "statement_fails", "database: a statement fails in this way", SHORT, probability=SOMETIMES,
+          how=Choice(("serialization", "deadlock", "timeout", "pool"))),
+    _kind("F11", "database_slow", "database: answers take delay_s", SHORT, delay_s=Span(0.02, 3, is_log=True)),
+    # G. network and login
+    _kind("G1", "blackhole", "nothing passes between daemon and broker, and nobody says so; half: one way only", LONG,
+          half=Choice(("both", "to_broker", "from_broker"))),
+    _kind("G2", "connect_refused", "streams: cut, and every handshake is refused with 429 or 406", SHORT,
+          status=Choice(("429", "406"))),
+    _kind("G5", "login_refused", "REST: 401 or 403 for every call", SHORT, status=Choice(("401", "403"))),
+    _kind("G6", "rest_down", "REST: refused, while both streams live", LONG),
+    _kind("G7", "swizzle", "links stop one by one and heal in another order: REST, trade_updates, market data,"
+          " database, Redis", Span(30, 240), order=Span(0, 1)),
+    # H. clock and runtime
+    _kind("H1", "wall_jump", "the wall clock jumps; monotonic time and venue time do not",
+          jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),
+    _kind("H1", "date_skew", "the broker's Date header is off by skew_s", LONG,
+          skew_s=Choice((-90.0, -1.5, 1.5, 90.0))),
+    _kind("H2", "suspend", "the process stands still and goes on, as with SIGSTOP and SIGCONT",
+          Span(2, 200, is_log=True)),
+    _kind("H3", "task_dies", "a supervised task raises, or ends; task is the part of the list of names",
+          task=Span(0, 1), how=Choice(("raises", "returns", "cancelled"))),
+    _kind("H5", "cancelled_at_await", "the order path's task is cancelled at one of its awaits and started again",
+          hit=Span(1, 30, is_log=True)),
+    _kind("H7", "sigterm", "an ordered stop, and a start after down_s", times_max=1, ends_life=True,
+          down_s=Span(1, 60, is_log=True)),
+    # K. a second daemon
+    _kind("K1", "second_daemon", "another daemon starts on the same account and database, and must refuse",
+          SHORT, times_max=1),
+    _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how)",
+          how=Choice(("connection", "taken"))),
+    _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on",
+          times_max=1, ends_life=True, frozen_s=Span(20, 120)),
+)  # fmt: skip
+
+BY_NAME: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in KINDS})
