@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from quant_trading_system.core.types import MonoNanos, Nanos
 
@@ -13,10 +14,18 @@ class SystemClock:
     Venue time equals wall time, unless it `follows_venue`: then it is 0 until `anchor` was called, so that nothing is
     stamped with a time the venue has not reached, and afterwards runs from the anchor at `speed`. It never goes back: a
     broker's clock that jumps ahead (the embedded exchange skips the night) is followed, one that falls behind is waited
-    for.
+    for. `wall_now_ns` and `mono_now_ns` read this machine's clocks.
     """
 
-    def __init__(self, *, follows_venue: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        follows_venue: bool = False,
+        wall_now_ns: Callable[[], int] = time.time_ns,
+        mono_now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._wall_now_ns = wall_now_ns
+        self._mono_now_ns = mono_now_ns
         self._anchor_venue_ns = 0
         self._anchor_mono_ns = 0
         self._speed = 1.0
@@ -25,15 +34,15 @@ class SystemClock:
         self._follows_venue = follows_venue
 
     def wall_ns(self) -> Nanos:
-        return Nanos(time.time_ns())
+        return Nanos(self._wall_now_ns())
 
     def mono_ns(self) -> MonoNanos:
-        return MonoNanos(time.monotonic_ns())
+        return MonoNanos(self._mono_now_ns())
 
     def venue_ns(self) -> Nanos:
         if not self._is_anchored:
             return Nanos(0) if self._follows_venue else self.wall_ns()
-        told = self._anchor_venue_ns + int((time.monotonic_ns() - self._anchor_mono_ns) * self._speed)
+        told = self._anchor_venue_ns + int((self._mono_now_ns() - self._anchor_mono_ns) * self._speed)
         self._latest_venue_ns = max(self._latest_venue_ns, told)
         return Nanos(self._latest_venue_ns)
 

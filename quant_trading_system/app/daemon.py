@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
+import random
 import signal
 import time
-from collections.abc import Callable
-
-import click
+from collections.abc import Callable, Sequence
 
 from quant_trading_system.adapters.alpaca.failures import BrokerAuthError
 from quant_trading_system.app.clocks import SystemClock
+from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.options import TradeOptions
 from quant_trading_system.app.parts import Parts
@@ -31,14 +30,15 @@ from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure
 from quant_trading_system.core.events import Started, Stopping
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import Mode
+from quant_trading_system.core.types import NANOS_PER_SECOND, Mode
 
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
 LAST_PASS_SECONDS_MAX = 1.0
 STEP_SECONDS_MAX = 95.0  # systemd waits so long for the next step
 
-STEPS: tuple[tuple[str, float, Callable[..., object]], ...] = (
+StepEntry = tuple[str, float, Callable[..., object]]
+STEPS: tuple[StepEntry, ...] = (
     ("configuration and secrets", 10.0, configuration),
     ("observability", 10.0, observability),
     ("database", 90.0, database),
@@ -69,9 +69,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Daemon:
-    """One run: from the first step to the exit code."""
+    """One run: from the first step to the exit code.
 
-    def __init__(self, options: TradeOptions) -> None:
+    A simulation gives its own `steps`, `edge` and `clock`, and the jitter's seeded `rng`.
+    """
+
+    def __init__(
+        self,
+        options: TradeOptions,
+        *,
+        steps: Sequence[StepEntry] = STEPS,
+        edge: Edge | None = None,
+        clock: SystemClock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._steps = steps
         self._report = StartupReport()
         self._stopping = asyncio.Event()
         self._stop_reason = ""
@@ -81,20 +93,25 @@ class Daemon:
         self._interrupts = 0
         self._parts = Parts(
             options=options,
-            clock=SystemClock(follows_venue=options.mode is Mode.SIM),
+            clock=clock or SystemClock(follows_venue=options.mode is Mode.SIM),
             inbox=Inbox(on_drop=self._on_drop),
             report=self._report,
             request_stop=self.request_stop,
             fail=self.fail,
             on_task_ended=self._on_task_ended,
+            edge=edge or Edge(),
         )
+        if rng is not None:
+            self._parts.rng = rng
 
     async def run(self) -> int:
         """Start, trade, stop."""
         started_s = time.monotonic()
         try:
             async with asyncio.TaskGroup() as group:
-                self._parts.supervisor = Supervisor(group, on_failure=self._on_task_ended, on_restart=self._on_restart)
+                self._parts.supervisor = Supervisor(
+                    group, on_failure=self._on_task_ended, on_restart=self._on_restart, now_s=self._mono_s
+                )
                 self._parts.group = group
                 self._install_signals()
                 self._serving = group.create_task(self._serve(started_s), name="serve")
@@ -118,10 +135,13 @@ class Daemon:
         self._failure = self._failure or error
         self.request_stop(error.message)
 
+    def _mono_s(self) -> float:
+        return self._parts.clock.mono_ns() / NANOS_PER_SECOND
+
     async def _serve(self, started_s: float) -> None:
         steps = [
             Step(number=number, name=name, timeout_s=timeout_s, enter=lambda enter=enter: enter(self._parts))  # type: ignore[misc]
-            for number, (name, timeout_s, enter) in enumerate(STEPS, start=1)
+            for number, (name, timeout_s, enter) in enumerate(self._steps, start=1)
         ]
         try:
             await serve(
@@ -135,7 +155,7 @@ class Daemon:
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
-            _say(f"stopped during the start: {self._stop_reason}")
+            self._parts.edge.say(f"stopped during the start: {self._stop_reason}")
         finally:
             self._parts.notifier.stopping()
             await self._parts.supervisor.stop(timeout_s=TASKS_STOP_SECONDS_MAX)
@@ -143,13 +163,12 @@ class Daemon:
     async def _trade(self, started_s: float) -> None:
         parts = self._parts
         self._is_ready = True
-        gc.collect()
-        gc.freeze()  # what the start built lives as long as the process; the collector need not look at it again
+        parts.edge.settle_memory()
         parts.inbox.put(Started(**stamps(parts.clock)), Lane.OPERATOR)
         parts.is_ready = True
         parts.notifier.ready(parts.status_line())
-        _say(f"READY in {time.monotonic() - started_s:.1f} s · {parts.banner()}")
-        _say(f"dashboard http://{parts.http_address}/ · Ctrl-C stops in order")
+        self._parts.edge.say(f"READY in {time.monotonic() - started_s:.1f} s · {parts.banner()}")
+        self._parts.edge.say(f"dashboard http://{parts.http_address}/ · Ctrl-C stops in order")
         parts.log.info("ready", duration_s=round(time.monotonic() - started_s, 3), http=parts.http_address)
         if parts.settings.trade.duration_seconds is not None:
             asyncio.get_running_loop().call_later(
@@ -157,7 +176,7 @@ class Daemon:
             )
         await self._stopping.wait()
         parts.is_ready = False
-        _say(f"stopping: {self._stop_reason}")
+        self._parts.edge.say(f"stopping: {self._stop_reason}")
         await self._wind_down()
 
     async def _wind_down(self) -> None:
@@ -178,9 +197,13 @@ class Daemon:
         failpoint("stop.last_pass_read")
         view = parts.engine.view()
         if view.open_orders:
-            _say(f"{len(view.open_orders)} orders are still open at the broker: see `orders` after the next start")
+            self._parts.edge.say(
+                f"{len(view.open_orders)} orders are still open at the broker: see `orders` after the next start"
+            )
         if view.unknown_orders:
-            _say(f"{view.unknown_orders} orders have an unknown fate; the next start asks the broker first")
+            self._parts.edge.say(
+                f"{view.unknown_orders} orders have an unknown fate; the next start asks the broker first"
+            )
         failpoint("stop.before_report")
         parts.write_report(view, self._stop_reason)
         parts.log.info("stopping", reason=self._stop_reason, open_orders=len(view.open_orders))
@@ -221,7 +244,9 @@ class Daemon:
         self._parts.note_dropped(lane, count)
 
     def _say_step(self, entry: StepReport) -> None:
-        _say(f"[{entry.number}/{len(STEPS)}] {entry.name:<26} {entry.seconds:6.2f} s  {entry.detail}")
+        self._parts.edge.say(
+            f"[{entry.number}/{len(self._steps)}] {entry.name:<26} {entry.seconds:6.2f} s  {entry.detail}"
+        )
         self._parts.notifier.status(f"starting: {entry.name} ready")
         self._parts.notifier.extend_timeout(STEP_SECONDS_MAX)
 
@@ -230,7 +255,3 @@ def _first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)

@@ -20,14 +20,22 @@ from quant_trading_system.persistence.redis_state import RedisState
 KILL_FILE = "KILL"  # in the state directory; touching it is enough
 WRITE_SECONDS_MAX = 2.0
 WATCH_PERIOD_S = 0.25  # a touched KILL file engages within a quarter of a second
-READ_PERIOD_TICKS = 20  # the stores are read back every 5 s
+READ_PERIOD_S = 5.0  # the stores are read back so often
 
 
 class KillLatch:
     """One latch, three copies. Whatever cannot be read or written counts as not clear."""
 
     def __init__(
-        self, *, file: LatchFile, touched: Path, rows: KillStore, redis: RedisState, inbox: Inbox, clock: Clock
+        self,
+        *,
+        file: LatchFile,
+        touched: Path,
+        rows: KillStore,
+        redis: RedisState,
+        inbox: Inbox,
+        clock: Clock,
+        period_s: float = WATCH_PERIOD_S,
     ) -> None:
         self._file = file
         self._touched = touched
@@ -35,6 +43,8 @@ class KillLatch:
         self._redis = redis
         self._inbox = inbox
         self._clock = clock
+        self._period_s = period_s
+        self._ticks_to_read = max(1, round(READ_PERIOD_S / period_s))
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -82,14 +92,14 @@ class KillLatch:
         """Look for `<state-dir>/KILL` and read the copies back, until cancelled."""
         tick = 0
         while True:
-            await asyncio.sleep(WATCH_PERIOD_S)
+            await asyncio.sleep(self._period_s)
             on_tick()
             tick += 1
             is_woken = self._wake.is_set()
             self._wake.clear()
             if self._touched.exists() and self._file.read()[0] is not Latch.ENGAGED:
                 on_touched(f"{self._touched.name} was touched in the state directory")
-            if is_woken or tick % READ_PERIOD_TICKS == 0:
+            if is_woken or tick % self._ticks_to_read == 0:
                 await self.read_all()
 
     def _write_file(self, write: Callable[..., None], operator: str, reason: str, latch: Latch) -> None:

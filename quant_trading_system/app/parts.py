@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from quant_trading_system.app.clocks import SystemClock
+from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.inbox import LANE_NAMES, Inbox, Lane
 from quant_trading_system.app.options import TradeOptions
 from quant_trading_system.app.report import SessionTally, build_report, write_report
@@ -66,6 +67,7 @@ class Parts:
     request_stop: Callable[[str], None]
     fail: Callable[[OperatorError], None]
     on_task_ended: Callable[[TaskEnded], None]
+    edge: Edge = field(default_factory=Edge)
     notifier: Notifier = field(default_factory=lambda: Notifier(os.environ))
     tally: SessionTally = field(default_factory=SessionTally)
     rng: random.Random = field(default_factory=random.Random)

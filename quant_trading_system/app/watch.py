@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from quant_trading_system.app.inbox import LANE_NAMES, Lane
 from quant_trading_system.app.port import ReadyCheck
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.events import HealthSeen, OperatorAsked, TimerFired
-from quant_trading_system.core.types import Latch, TradingState
+from quant_trading_system.core.types import NANOS_PER_SECOND, Latch, TradingState
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.engine.timers import RECONCILE, SECOND
 from quant_trading_system.observability.loop_lag import LoopLag
@@ -25,10 +24,7 @@ if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
 
 RECONCILE_PERIOD_S = 15
-HEALTH_PERIOD_S = 1.0
-LIVE_STATE_PERIOD_S = 1.0
 STATUS_PERIOD_S = 5.0
-TAPE_PERIOD_S = 0.5
 DISK_PERIOD_TICKS = 30
 
 
@@ -39,7 +35,8 @@ class Watch:
         self._parts = parts
         metrics = parts.metrics
         assert metrics is not None, "metrics come before the loops"
-        self._lag = LoopLag(parts.clock.mono_ns, on_sample=metrics.set_loop_lag)
+        self._periods = parts.edge.periods
+        self._lag = LoopLag(parts.clock.mono_ns, on_sample=metrics.set_loop_lag, period_s=self._periods.lag_s)
         self._watchdog_s = 0.0
         self._status_s = 0.0
         self._kills = 0
@@ -52,7 +49,7 @@ class Watch:
         parts.health.heartbeat("engine")
         parts.supervisor.beat("engine")
         interval_s = parts.notifier.watchdog_interval_s
-        now_s = time.monotonic()
+        now_s = parts.clock.mono_ns() / NANOS_PER_SECOND
         if interval_s is not None and now_s - self._watchdog_s >= interval_s / 2:
             self._watchdog_s = now_s
             parts.notifier.watchdog()
@@ -90,7 +87,7 @@ class Watch:
         """Write what the tape buffered, off the loop, until cancelled. A full disk costs the tape, never an order."""
         parts = self._parts
         while True:
-            await asyncio.sleep(TAPE_PERIOD_S)
+            await asyncio.sleep(self._periods.tape_s)
             try:
                 await asyncio.to_thread(parts.tape.flush)
             except OSError as error:
@@ -103,7 +100,7 @@ class Watch:
             group.create_task(self._lag.run(), name="loop-lag")
             tick = 0
             while True:
-                await asyncio.sleep(HEALTH_PERIOD_S)
+                await asyncio.sleep(self._periods.health_s)
                 disk = shutil.disk_usage(self._parts.state_dir).free if tick % DISK_PERIOD_TICKS == 0 else None
                 tick += 1
                 self._measure(disk)
@@ -138,7 +135,7 @@ class Watch:
         """Publish the engine's picture to Redis each second. Whether Redis takes it is `redis-watch`'s to tell."""
         parts = self._parts
         while True:
-            await asyncio.sleep(LIVE_STATE_PERIOD_S)
+            await asyncio.sleep(self._periods.live_state_s)
             view = parts.engine.view()
             snapshot = msgspec.json.encode(view)
             await parts.redis.write_snapshot(snapshot)
@@ -147,7 +144,7 @@ class Watch:
             self._say_status(view)
 
     def _say_status(self, view: EngineView) -> None:
-        now_s = time.monotonic()
+        now_s = self._parts.clock.mono_ns() / NANOS_PER_SECOND
         if self._parts.is_ready and now_s - self._status_s >= STATUS_PERIOD_S:
             self._status_s = now_s
             self._parts.notifier.status(self._parts.status_line())

@@ -7,6 +7,7 @@ account or of another life is refused (faults F5, K1): its ids, its books and it
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -39,7 +40,14 @@ def new_token() -> str:
 
 
 async def open_instance(
-    db: Database, *, mode: str, version: str, state_folder: Path, latch: LatchFile, at_ns: int = 0
+    db: Database,
+    *,
+    mode: str,
+    version: str,
+    state_folder: Path,
+    latch: LatchFile,
+    at_ns: int = 0,
+    make_token: Callable[[], str] = new_token,
 ) -> Instance:
     """Read the instance, or make it in an empty database, together with both durable copies of the kill latch.
 
@@ -51,7 +59,7 @@ async def open_instance(
         found = await connection.fetchrow(FIND)
         if found is None:
             try:
-                return await _create(connection, mode, version, state_folder, latch, at_ns)
+                return await _create(connection, mode, version, state_folder, latch, at_ns, make_token())
             except asyncpg.UniqueViolationError:  # another daemon was faster; the lease decides between the two
                 found = await connection.fetchrow(FIND)
     assert found is not None, "somebody made it"
@@ -116,10 +124,15 @@ def write_token(state_folder: Path, token: str) -> None:
 
 
 async def _create(
-    connection: asyncpg.Connection, mode: str, version: str, state_folder: Path, latch: LatchFile, at_ns: int
+    connection: asyncpg.Connection,
+    mode: str,
+    version: str,
+    state_folder: Path,
+    latch: LatchFile,
+    at_ns: int,
+    token: str,
 ) -> Instance:
     _compare_token(state_folder, None)
-    token = new_token()
     async with connection.transaction():
         await connection.execute(
             "INSERT INTO instance (token, mode, created_by) VALUES ($1, $2, $3)", token, mode, version

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -65,6 +66,7 @@ class TradeStream:
         emit: takes `StreamUp`, `StreamDown` and `OrderUpdated`.
         settings: times and sizes.
         rng: jitter of the back-off.
+        open_socket: how a connection is made.
         on_problem: told of frames that cannot be read.
     """
 
@@ -77,6 +79,7 @@ class TradeStream:
         settings: StreamSettings | None = None,
         *,
         rng: random.Random,
+        open_socket: Callable[..., AbstractAsyncContextManager[Socket]] = open_socket,
         on_problem: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         check_endpoints(endpoints)
@@ -86,6 +89,7 @@ class TradeStream:
         self._emit = emit
         self._settings = settings or StreamSettings()
         self._backoff = Backoff(rng, self._settings)
+        self._open_socket = open_socket
         self._on_problem = on_problem
         self._uses_old_form = False
         self._forms_refused: set[bool] = set()
@@ -117,7 +121,7 @@ class TradeStream:
 
     async def _connect_once(self) -> NoReturn:
         self._cycle_reason.clear()
-        async with open_socket(self._url, self._settings, {}) as socket:
+        async with self._open_socket(self._url, self._settings, {}) as socket:
             await self._log_in(socket)
             failpoint("trade_stream.logged_in")
             await self._listen(socket)

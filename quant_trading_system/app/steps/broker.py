@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
-import click
-
 from quant_trading_system.adapters.alpaca.answers import Asset
 from quant_trading_system.adapters.alpaca.cancel import CancelClient
 from quant_trading_system.adapters.alpaca.credentials import Credentials
 from quant_trading_system.adapters.alpaca.hosts import LIVE, PAPER, Endpoints, exchange_endpoints
-from quant_trading_system.adapters.alpaca.http import AlpacaHttp
 from quant_trading_system.adapters.alpaca.limits import RequestBudget
 from quant_trading_system.adapters.alpaca.orders import OrderClient
 from quant_trading_system.adapters.alpaca.read import ReadClient
@@ -41,12 +38,10 @@ from quant_trading_system.core.errors import (
 from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, Mode, Nanos, Symbol
-from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.persistence.instance import bind_account
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.recovery import load_restored
-from quant_trading_system.persistence.tape import TapeWriter
 
 SYMBOLS_OF_EXCHANGE_MAX = 200
 RECONCILED_SECONDS_MAX = 30.0
@@ -109,7 +104,7 @@ async def _open_http(parts: Parts, stack: AsyncExitStack) -> None:
     keys = SIM_KEYS if parts.keys is None or parts.mode is Mode.SIM else (parts.keys.key_id, parts.keys.secret_key)
     parts.credentials = Credentials(*keys)
     parts.http = await stack.enter_async_context(
-        AlpacaHttp(
+        parts.edge.make_http(
             parts.endpoints,
             parts.credentials,
             clock=parts.clock,
@@ -191,10 +186,9 @@ def _build(
     settings, metrics = parts.settings, parts.metrics
     assert metrics is not None, "metrics come before the engine"
     tape_folder = parts.state_dir / "tape"
-    tape_folder.mkdir(mode=0o700, exist_ok=True)  # now: a tape that cannot be kept is found before anything trades
-    parts.tape = TapeWriter(tape_folder)
+    parts.tape = parts.edge.open_tape(tape_folder)
     stack.callback(_close_tape, parts)
-    parts.engine = build_engine(
+    parts.engine = parts.edge.make_engine(
         EngineConfig(
             mode=parts.mode,
             account=account.account_number,
@@ -269,6 +263,7 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         parts.clock,
         lambda event: parts.inbox.put(event, Lane.ORDERS),
         rng=parts.rng,
+        open_socket=parts.edge.open_socket,
         on_problem=lambda reason: parts.log.warning("trade_updates_unreadable", reason=reason),
     )
     start("engine", loop.run, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
@@ -341,9 +336,9 @@ def _refuse_foreign(parts: Parts) -> None:
 def _say_recovery(parts: Parts, restored: Restored) -> None:
     """What happened while we were down, for the person who started us."""
     if restored.is_first_start:
-        click.echo("      first start: nothing to recover", err=True)
+        parts.edge.say("      first start: nothing to recover")
         return
     lines = parts.engine.recovery_report()
     for line in lines or ["nothing happened at the broker while the daemon was down"]:
-        click.echo(f"      recovered: {line}", err=True)
+        parts.edge.say(f"      recovered: {line}")
     parts.log.info("recovered", lines=list(lines))

@@ -11,13 +11,11 @@ from quant_trading_system.app.port import distribution_version
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.events import LeaseSeen
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import MonoNanos, Store
-from quant_trading_system.persistence import schema
-from quant_trading_system.persistence.database import Database
+from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Store
 from quant_trading_system.persistence.embedded import EmbeddedPostgres
 from quant_trading_system.persistence.history import History
 from quant_trading_system.persistence.instance import open_instance
-from quant_trading_system.persistence.latch_file import FILE_NAME, LatchFile
+from quant_trading_system.persistence.latch_file import FILE_NAME
 from quant_trading_system.persistence.lease import Lease
 from quant_trading_system.persistence.writer import BehindWriter
 
@@ -30,11 +28,11 @@ async def database(parts: Parts) -> AsyncIterator[str]:
     """Connect, migrate, take the lease; on the way down flush what waits and give the lease back."""
     async with AsyncExitStack() as stack:
         dsn, where = await _address(parts, stack)
-        await schema.upgrade(dsn)
-        parts.database = Database(dsn)
+        revision = await parts.edge.bring_to_head(dsn)
+        parts.database = parts.edge.open_database(dsn)
         await parts.database.connect()
         stack.push_async_callback(parts.database.close)
-        parts.latch_file = LatchFile(parts.state_dir / FILE_NAME)
+        parts.latch_file = parts.edge.make_latch_file(parts.state_dir / FILE_NAME)
         parts.instance = await open_instance(
             parts.database,
             mode=parts.mode.value,
@@ -42,8 +40,15 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             state_folder=parts.state_dir,
             latch=parts.latch_file,
             at_ns=parts.clock.wall_ns(),
+            make_token=parts.edge.make_token,
         )
-        parts.lease = Lease(parts.database, parts.mode.value, on_change=lambda *args: _tell_lease(parts, *args))
+        parts.lease = Lease(
+            parts.database,
+            parts.mode.value,
+            on_change=lambda *args: _tell_lease(parts, *args),
+            mono_ns=parts.clock.mono_ns,
+            holder=parts.edge.holder,
+        )
         epoch = await parts.lease.acquire()
         stack.push_async_callback(parts.lease.release)
         parts.supervisor.start("lease", parts.lease.run, owner="database")
@@ -57,12 +62,14 @@ async def database(parts: Parts) -> AsyncIterator[str]:
                 "record_rejected", kind=type(record).__name__, detail=detail
             ),
             on_write_seconds=lambda seconds: _note_write(parts, seconds),
+            now_s=lambda: parts.clock.mono_ns() / NANOS_PER_SECOND,
+            name=parts.edge.writer_name,
         )
         parts.supervisor.start("store-writer", parts.writer.run, owner="database")
         stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)
         stack.push_async_callback(_flush, parts)
         failpoint("step.database.entered")
-        yield f"{where} · schema {await schema.current(dsn)} · instance {parts.instance.token} · epoch {epoch}"
+        yield f"{where} · schema {revision} · instance {parts.instance.token} · epoch {epoch}"
     failpoint("step.database.left")
 
 

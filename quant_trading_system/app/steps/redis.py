@@ -13,7 +13,6 @@ from quant_trading_system.core.types import Store
 from quant_trading_system.persistence.embedded import EmbeddedValkey
 from quant_trading_system.persistence.errors import StoreUnavailable
 from quant_trading_system.persistence.kill_store import KillStore
-from quant_trading_system.persistence.redis_state import RedisState
 
 TASKS_STOP_SECONDS_MAX = 1.0
 
@@ -23,7 +22,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
     """Connect, and read the three copies of the kill latch; a missing mirror is filled again."""
     async with AsyncExitStack() as stack:
         url, where = await _address(parts, stack)
-        parts.redis = RedisState(
+        parts.redis = parts.edge.make_redis(
             url,
             prefix=f"qts:{parts.instance.token}",
             on_health=lambda is_up, detail: _tell(parts, is_up, detail),
@@ -40,6 +39,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             redis=parts.redis,
             inbox=parts.inbox,
             clock=parts.clock,
+            period_s=parts.edge.periods.latch_s,
         )
         latches = await parts.latch.read_all()
         stack.push_async_callback(parts.supervisor.stop, "redis", timeout_s=TASKS_STOP_SECONDS_MAX)

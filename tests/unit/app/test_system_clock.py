@@ -2,52 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from quant_trading_system.app import clocks
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.core.types import NANOS_PER_SECOND
 
 
+class Hands:
+    """This machine's two clocks, turned by hand, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.mono_ns = 50 * NANOS_PER_SECOND
+
+    def __call__(self, seconds: float) -> None:
+        self.mono_ns += int(seconds * NANOS_PER_SECOND)
+
+    def clock(self, *, follows_venue: bool = False) -> SystemClock:
+        return SystemClock(
+            follows_venue=follows_venue,
+            wall_now_ns=lambda: self.mono_ns + 1_000 * NANOS_PER_SECOND,
+            mono_now_ns=lambda: self.mono_ns,
+        )
+
+
 @pytest.fixture
-def turn(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def turn() -> Hands:
     """Turn this machine's clocks by seconds."""
-    now = {"ns": 50 * NANOS_PER_SECOND}
-
-    class HandTime:
-        @staticmethod
-        def monotonic_ns() -> int:
-            return now["ns"]
-
-        @staticmethod
-        def time_ns() -> int:
-            return now["ns"] + 1_000 * NANOS_PER_SECOND
-
-    monkeypatch.setattr(clocks, "time", HandTime)
-
-    def by(seconds: float) -> None:
-        now["ns"] += int(seconds * NANOS_PER_SECOND)
-
-    return by
+    return Hands()
 
 
-def test_without_an_anchor_venue_time_is_wall_time(turn: Callable[[float], None]):
-    clock = SystemClock()
+def test_without_an_anchor_venue_time_is_wall_time(turn: Hands):
+    clock = turn.clock()
     assert clock.venue_ns() == clock.wall_ns() == 1_050 * NANOS_PER_SECOND
     turn(1)
     assert clock.venue_ns() == 1_051 * NANOS_PER_SECOND
 
 
-def test_a_clock_that_follows_a_venue_says_nothing_before_it_was_told(turn: Callable[[float], None]):
-    clock = SystemClock(follows_venue=True)
+def test_a_clock_that_follows_a_venue_says_nothing_before_it_was_told(turn: Hands):
+    clock = turn.clock(follows_venue=True)
     turn(5)
     assert clock.venue_ns() == 0
 
 
-def test_from_its_anchor_on_venue_time_runs_at_the_venues_speed(turn: Callable[[float], None]):
-    clock = SystemClock(follows_venue=True)
+def test_from_its_anchor_on_venue_time_runs_at_the_venues_speed(turn: Hands):
+    clock = turn.clock(follows_venue=True)
     clock.anchor(2_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=60.0)
     turn(2)
     assert clock.venue_ns() == 2_120 * NANOS_PER_SECOND
@@ -56,8 +54,8 @@ def test_from_its_anchor_on_venue_time_runs_at_the_venues_speed(turn: Callable[[
 
 
 @pytest.mark.invariant("I33")
-def test_a_venue_that_jumps_ahead_is_followed_and_one_that_falls_back_is_waited_for(turn: Callable[[float], None]):
-    clock = SystemClock(follows_venue=True)
+def test_a_venue_that_jumps_ahead_is_followed_and_one_that_falls_back_is_waited_for(turn: Hands):
+    clock = turn.clock(follows_venue=True)
     clock.anchor(2_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=1.0)
     turn(10)
     assert clock.venue_ns() == 2_010 * NANOS_PER_SECOND

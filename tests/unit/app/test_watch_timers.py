@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quant_trading_system.app import watch as watch_module
+from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.watch import Watch
 from quant_trading_system.core.events import OperatorAsked, TimerFired
@@ -28,6 +28,7 @@ class Office:
         self.watchdogs = 0
         self.parts: Any = SimpleNamespace(
             clock=LoopClock(),
+            edge=Edge(),
             inbox=self.inbox,
             port=SimpleNamespace(),
             metrics=SimpleNamespace(set_loop_lag=lambda _seconds: None),
@@ -103,10 +104,10 @@ def test_a_touched_file_becomes_the_command_a_person_would_give():
 
 
 @pytest.mark.invariant("I26")
-def test_the_watchdog_is_fed_by_the_engine_loop_at_twice_the_rate_it_asks_for(monkeypatch: pytest.MonkeyPatch):
+def test_the_watchdog_is_fed_by_the_engine_loop_at_twice_the_rate_it_asks_for():
     now = {"s": 1_000.0}
-    monkeypatch.setattr(watch_module, "time", SimpleNamespace(monotonic=lambda: now["s"]))
     office = Office()
+    office.parts.clock = SimpleNamespace(mono_ns=lambda: int(now["s"] * NANOS_PER_SECOND))
     for _ in range(600):
         office.watch.on_progress()
         now["s"] += 0.1

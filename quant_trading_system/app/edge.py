@@ -1,0 +1,81 @@
+"""Decides nothing: names what the daemon reaches the outside with, so that a simulation puts its own in their place.
+
+Everything between these ports is the same code in every mode and under simulation.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from quant_trading_system.adapters.alpaca.http import AlpacaHttp
+from quant_trading_system.adapters.alpaca.streaming import Socket, open_socket
+from quant_trading_system.app.kill_latch import WATCH_PERIOD_S
+from quant_trading_system.engine.build import build_engine
+from quant_trading_system.engine.engine import Engine
+from quant_trading_system.persistence import schema
+from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.instance import new_token
+from quant_trading_system.persistence.latch_file import LatchFile
+from quant_trading_system.persistence.redis_state import RedisState
+from quant_trading_system.persistence.tape import TapeWriter
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal."""
+    click.echo(text, err=True)
+
+
+def settle_memory() -> None:
+    """What the start built lives as long as the process; the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+async def bring_to_head(dsn: str) -> str:
+    """Bring the database's schema to what this code needs and name it."""
+    await schema.upgrade(dsn)
+    return schema.head()
+
+
+def open_tape(folder: Path) -> TapeWriter:
+    """A tape in its folder, which is made now: one that cannot be kept is found before anything trades."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return TapeWriter(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """Seconds between two rounds of the work beside the engine."""
+
+    health_s: float = 1.0
+    live_state_s: float = 1.0
+    tape_s: float = 0.5
+    latch_s: float = WATCH_PERIOD_S
+    lag_s: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """The real outside. `holder` and `writer_name` name this process in the database; None: random ones."""
+
+    make_http: Callable[..., AlpacaHttp] = AlpacaHttp
+    open_socket: Callable[..., AbstractAsyncContextManager[Socket]] = open_socket
+    bring_to_head: Callable[[str], Awaitable[str]] = bring_to_head
+    open_database: Callable[[str], Database] = Database
+    make_latch_file: Callable[[Path], LatchFile] = LatchFile
+    make_token: Callable[[], str] = new_token
+    make_redis: Callable[..., RedisState] = RedisState
+    make_engine: Callable[..., Engine] = build_engine
+    open_tape: Callable[[Path], Any] = open_tape
+    holder: str | None = None
+    writer_name: str | None = None
+    say: Callable[[str], None] = say
+    settle_memory: Callable[[], None] = settle_memory
+    periods: Periods = field(default_factory=Periods)
