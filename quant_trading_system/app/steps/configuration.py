@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from quant_trading_system.app.failpoints import install_failpoints, read_failpoints
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.settings import load, state_directory
 from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal
@@ -23,7 +24,9 @@ TOKEN_BYTES = 32
 async def configuration(parts: Parts) -> AsyncIterator[str]:
     """Load every setting, take the state directory, make the control token."""
     options = parts.options
+    armed = read_failpoints(os.environ, options.mode)
     parts.loaded = load(options.mode, flags=options.flags, config_file=options.config_file)
+    failpoints = install_failpoints(armed, parts.settings, options.mode)
     parts.state_dir = state_directory(options.mode, options.state_dir, os.environ)
     lock = _take_directory(parts.state_dir)
     try:
@@ -31,7 +34,7 @@ async def configuration(parts: Parts) -> AsyncIterator[str]:
         keys = parts.keys
         source = f"keys {keys.hint} from {keys.source}" if keys is not None else "no keys needed"
         failpoint("step.configuration.entered")
-        yield f"{options.mode} · {source} · state in {parts.state_dir}"
+        yield f"{options.mode} · {source} · state in {parts.state_dir}{failpoints}"
     finally:
         (parts.state_dir / "daemon.json").unlink(missing_ok=True)
         os.close(lock)
