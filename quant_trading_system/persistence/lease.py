@@ -3,6 +3,8 @@
 Decides who holds it. A session-level advisory lock on a connection of its own says whether somebody is alive; a row
 with a growing epoch fences whoever wakes up late: the database refuses intents of an older epoch. The deadline is
 counted from before the renewal was asked for, in monotonic time, so that a paused process sees it has passed.
+
+A standby waits for the same lock, and has no effect on anything while it waits.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 from msgspec import Struct
@@ -24,14 +26,18 @@ from quant_trading_system.persistence.database import UNREACHABLE, Database, con
 from quant_trading_system.persistence.errors import StoreUnavailable
 
 TTL_S = 10.0  # control P2
-RENEW_PERIOD_S = 3.0  # two renewals may fail before the deadline nears
+RENEWALS_PER_TERM = 3.3  # every 3 s: two renewals may fail before the deadline nears
 STATEMENT_SECONDS_MAX = 2.0
 ACQUIRE_SECONDS_MAX = 3.0  # a killed daemon's session ends within milliseconds of its socket
 POLL_PERIOD_S = 0.05
 REACQUIRE_PERIOD_S = 0.5
+STANDBY_POLL_PERIOD_S = 0.25  # of the 10 s in which a standby takes over
+DATABASE_AWAY_SECONDS_MAX = 6.0  # a failed try to connect says so for this long: longer than one try lasts
 LOCK_KEY = 0x416C_7068_6154_7264  # one constant: advisory locks are per database, and a database has one account
 
 OnChange = Callable[[bool, int, MonoNanos], None]
+OnWaiting = Callable[["Holder | None", str], None]
+"""Told at every look of a standby: who holds the lease, and "" or why the database cannot say."""
 
 
 class Holder(Struct, frozen=True, kw_only=True):
@@ -60,6 +66,7 @@ class Lease:
         on_change: OnChange = _ignore,
         mono_ns: Callable[[], int] = time.monotonic_ns,
         holder: str | None = None,
+        term_s: float = TTL_S,
     ) -> None:
         self._dsn = db.dsn
         self._account = account
@@ -69,6 +76,11 @@ class Lease:
         self._is_released = False
         self.on_change = on_change
         self._mono_ns = mono_ns
+        self._term_s = term_s
+        self._own_backend = 0
+        self._term_mono_ns = 0
+        self._away_mono_ns: int | None = None
+        self.is_overtaken = False
         self.epoch = 0
         self.deadline_mono_ns = MonoNanos(0)
 
@@ -76,6 +88,22 @@ class Lease:
     def is_held(self) -> bool:
         """Whether the connection that carries the lock lives and the deadline has not passed."""
         return self._connection is not None and self._mono_ns() < self.deadline_mono_ns
+
+    def refusal_to_cancel(self, *, is_urgent: bool = False) -> str | None:
+        """Why this daemon may not cancel orders now, None where it may. To be asked in the loop step of the write.
+
+        A daemon that another one may have followed must not touch what is that one's now. Where the database is away
+        nobody can follow, and cancelling only lowers the risk. What is urgent (kill, cancel-all of a person) does not
+        wait for the answer of a database whose connection was just cut: it may go while the term taken last runs.
+        """
+        now_ns = self._mono_ns()
+        if self.is_overtaken:
+            return "another daemon took the lease"
+        if self.is_held or (is_urgent and now_ns < self._term_mono_ns):
+            return None
+        if self._away_mono_ns is not None and now_ns - self._away_mono_ns < DATABASE_AWAY_SECONDS_MAX * 1e9:
+            return None
+        return "the single-writer lease is not held"
 
     async def acquire(self) -> int:
         """Take the lease with a new epoch.
@@ -86,8 +114,28 @@ class Lease:
         """
         assert self._connection is None, "the lease is taken once"
         connection = await connect(self._dsn, statement_seconds=STATEMENT_SECONDS_MAX)
+        return await self._acquire_on(connection, self._lock)
+
+    async def wait_and_acquire(self, on_waiting: OnWaiting) -> int:
+        """Wait until nobody holds the lease, however long that takes, then take it. A database away is waited for."""
+        assert self._connection is None, "the lease is taken once"
+
+        async def lock(connection: asyncpg.Connection) -> None:
+            await self._stand_by(connection, on_waiting)
+
+        while True:
+            try:
+                connection = await connect(self._dsn, statement_seconds=STATEMENT_SECONDS_MAX)
+                return await self._acquire_on(connection, lock)
+            except StoreUnavailable as error:
+                on_waiting(None, error.detail)
+                await asyncio.sleep(REACQUIRE_PERIOD_S)
+
+    async def _acquire_on(
+        self, connection: asyncpg.Connection, lock: Callable[[asyncpg.Connection], Awaitable[None]]
+    ) -> int:
         try:
-            await self._lock(connection)
+            await lock(connection)
             asked_ns = self._mono_ns()
             failpoint("lease.before_take")
             self.epoch = await self._take(connection)
@@ -100,11 +148,12 @@ class Lease:
         self._broken.clear()
         connection.add_termination_listener(self._lost)
         self._connection = connection
+        self._own_backend = connection.get_server_pid()
         self._extend(asked_ns)
         return self.epoch
 
     async def run(self) -> None:
-        """Renew every `RENEW_PERIOD_S` until cancelled; after a loss, take it again as soon as the database answers.
+        """Renew a few times a term until cancelled; after a loss, take it again as soon as the database answers.
 
         Raises:
             SafetyRefusal: another daemon took the lease meanwhile; this one must stop.
@@ -114,7 +163,7 @@ class Lease:
                 await self._take_again()
                 continue
             try:
-                async with asyncio.timeout(RENEW_PERIOD_S):
+                async with asyncio.timeout(self._term_s / RENEWALS_PER_TERM):
                     await self._broken.wait()
             except TimeoutError:
                 await self._renew()
@@ -139,13 +188,16 @@ class Lease:
     async def _lock(self, connection: asyncpg.Connection) -> None:
         give_up_ns = self._mono_ns() + round(ACQUIRE_SECONDS_MAX * 1e9)
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
-            other = await read_holder(connection)
-            is_ours = other is not None and other.holder == self._holder
-            if other is not None and (is_ours or other.age_s > TTL_S):
-                await _end_session_of_holder(connection)
-            elif self._mono_ns() > give_up_ns:
-                raise _refusal(other)
+            ended = await _end_dead_session(connection, own_backend=self._own_backend, term_s=self._term_s)
+            if not ended and self._mono_ns() > give_up_ns:
+                raise _refusal(await read_holder(connection))
             await asyncio.sleep(POLL_PERIOD_S)
+
+    async def _stand_by(self, connection: asyncpg.Connection, on_waiting: OnWaiting) -> None:
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
+            if not await _end_dead_session(connection, own_backend=0, term_s=self._term_s):
+                on_waiting(await read_holder(connection), "")
+            await asyncio.sleep(STANDBY_POLL_PERIOD_S)
 
     async def _take(self, connection: asyncpg.Connection) -> int:
         async with connection.transaction():
@@ -188,10 +240,16 @@ class Lease:
         try:
             await self.acquire()
         except StoreUnavailable:
+            self._away_mono_ns = self._mono_ns()
             await asyncio.sleep(REACQUIRE_PERIOD_S)
+        except SafetyRefusal as refusal:
+            self.is_overtaken = True
+            raise SafetyRefusal(f"the lease was lost: {refusal.message}", fix=OVERTAKEN_FIX) from refusal
 
     def _extend(self, asked_ns: int) -> None:
-        self.deadline_mono_ns = MonoNanos(asked_ns + round(TTL_S * 1e9))
+        self._away_mono_ns = None
+        self.deadline_mono_ns = MonoNanos(asked_ns + round(self._term_s * 1e9))
+        self._term_mono_ns = self.deadline_mono_ns
         self.on_change(True, self.epoch, self.deadline_mono_ns)
 
     def _lost(self, _connection: object) -> None:
@@ -220,14 +278,28 @@ async def read_holder(connection: asyncpg.Connection) -> Holder | None:
     return None if row is None else Holder(**dict(row))
 
 
-async def _end_session_of_holder(connection: asyncpg.Connection) -> None:
-    """End the session that holds the lock: its owner is ours, or has shown no life for longer than the TTL."""
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
-        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND (classid::bigint << 32) | objid::bigint = $1 AND pid <> pg_backend_pid()",
+async def _end_dead_session(connection: asyncpg.Connection, *, own_backend: int, term_s: float) -> bool:
+    """End the session that holds the lock where its owner is dead; returns whether one was ended.
+
+    Dead is our own earlier session, and one that has said nothing for longer than its term while the lease's last sign
+    of life is as old. One statement judges and ends: a session that took the lock this moment has just spoken, so of
+    two who come for a dead one's lease neither ends the other's.
+    """
+    ended = await connection.fetch(
+        "SELECT pg_terminate_backend(held.pid) FROM pg_locks AS held JOIN pg_stat_activity AS seen USING (pid)"
+        " WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1"
+        " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND (held.classid::bigint << 32) | held.objid::bigint = $1 AND held.pid <> pg_backend_pid()"
+        " AND (held.pid = $2 OR (seen.state_change < clock_timestamp() - make_interval(secs => $3)"
+        " AND (SELECT beat_at FROM lease_beat) < clock_timestamp() - make_interval(secs => $3)))",
         LOCK_KEY,
+        own_backend,
+        term_s,
     )
+    return bool(ended)
+
+
+OVERTAKEN_FIX = "that daemon recovers and goes on; start this one again with --standby, or once that one has ended"
 
 
 def _refusal(other: Holder | None) -> SafetyRefusal:

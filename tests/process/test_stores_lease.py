@@ -94,16 +94,87 @@ def test_a_cut_connection_closes_the_gate_within_a_second_and_the_lease_is_taken
 @pytest.mark.timeout(30)
 def test_a_holder_that_shows_no_life_for_longer_than_its_term_is_overtaken_and_stops(dsn: str):
     async def script(db: Database) -> None:
-        paused = Lease(db, "A")
+        paused = Lease(db, "A", term_s=1.0)
         old = await paused.acquire()
-        await query(db, "UPDATE lease_beat SET beat_at = clock_timestamp() - interval '11 seconds'")
-        successor = Lease(db, "A")
+        await asyncio.sleep(1.1)  # the server's clock says how long a session has been silent
+        successor = Lease(db, "A", term_s=1.0)
         assert await successor.acquire() == old + 1
         await asyncio.sleep(0.1)
         assert not paused.is_held
+        renewing = asyncio.create_task(successor.run())
         with pytest.raises(SafetyRefusal):
             await paused.run()
+        renewing.cancel()
+        assert paused.is_overtaken
+        assert paused.refusal_to_cancel(is_urgent=True) == "another daemon took the lease"
         await successor.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.invariant("I25")
+@pytest.mark.timeout(30)
+def test_of_many_standbys_that_wait_for_a_silent_holder_exactly_one_follows_it(dsn: str):
+    async def script(db: Database) -> None:
+        paused = Lease(db, "A", term_s=1.0)
+        await paused.acquire()
+        followers = [Lease(db, "A", term_s=1.0) for _ in range(5)]
+        tasks = [asyncio.create_task(each.wait_and_acquire(lambda _holder, _why: None)) for each in followers]
+        done, waiting = await asyncio.wait(tasks, timeout=2.5, return_when=asyncio.FIRST_COMPLETED)
+        renewing = [asyncio.create_task(each.run()) for each in followers if each.is_held]
+        await asyncio.sleep(1.5)  # six more looks of everybody who waits
+        assert len(done) == 1
+        assert [task.done() for task in waiting] == [False] * 4
+        (leader,) = (each for each in followers if each.is_held)
+        assert leader.epoch == 2
+        for task in (*waiting, *renewing):
+            task.cancel()
+        await asyncio.gather(*waiting, *renewing, return_exceptions=True)
+        await leader.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K1")
+@pytest.mark.timeout(30)
+def test_a_standby_says_who_holds_the_lease_and_follows_within_a_second_of_its_release(dsn: str):
+    async def script(db: Database) -> None:
+        first = Lease(db, "A", holder="first")
+        await first.acquire()
+        said: list[str] = []
+        standby = Lease(db, "A")
+        task = asyncio.create_task(
+            standby.wait_and_acquire(lambda holder, _why: said.append(holder.holder if holder else "nobody"))
+        )
+        await asyncio.sleep(0.6)
+        assert said
+        assert set(said) == {"first"}
+        await first.release()
+        async with asyncio.timeout(1.0):
+            assert await task == 2
+        await standby.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.timeout(30)
+def test_a_standby_never_ends_the_session_of_a_holder_that_lives(dsn: str):
+    async def script(db: Database) -> None:
+        first = Lease(db, "A", term_s=0.5)
+        await first.acquire()
+        epochs = []
+        standby = asyncio.create_task(
+            Lease(db, "A", term_s=0.5).wait_and_acquire(lambda holder, _why: epochs.append(holder and holder.epoch))
+        )
+        for _ in range(12):
+            await query(db, "UPDATE lease_beat SET beat_at = clock_timestamp()")
+            await asyncio.sleep(0.1)
+        assert not standby.done()
+        assert first.refusal_to_cancel() == "the single-writer lease is not held"  # its term ran out by its own clock
+        standby.cancel()
+        await first.release()
 
     on_database(dsn, script)
 
