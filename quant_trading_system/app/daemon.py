@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from quant_trading_system.adapters.alpaca.failures import BrokerAuthError
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.edge import Edge
+from quant_trading_system.app.healing import DONE
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.options import TradeOptions
 from quant_trading_system.app.parts import Parts
@@ -30,7 +31,7 @@ from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure
 from quant_trading_system.core.events import Started, Stopping
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND, Mode
+from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Mode
 
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
@@ -110,7 +111,11 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 self._parts.supervisor = Supervisor(
-                    group, on_failure=self._on_task_ended, on_restart=self._on_restart, now_s=self._mono_s
+                    group,
+                    on_failure=self._on_task_ended,
+                    permit=self._permit_restart,
+                    on_restart=self._on_restart,
+                    now_s=self._mono_s,
                 )
                 self._parts.group = group
                 self._install_signals()
@@ -235,10 +240,17 @@ class Daemon:
         else:
             self.fail(TemporaryFailure(str(ended), fix="see the log; a restart recovers from the database"))
 
-    def _on_restart(self, name: str, cause: BaseException | None) -> None:
+    async def _permit_restart(self, name: str, cause: BaseException | None) -> bool:
+        """Every restart is counted; the one too many waits, HALTED, for a person's reset."""
         self._parts.note_component_error(name)
-        self._parts.note_healing("task_restart", "done")
-        self._parts.log.warning("task_restarted", task=name, cause=repr(cause))
+        why = "it returned" if cause is None else repr(cause)
+        await self._parts.healer.wait_allowed(HealingAction.TASK_RESTART, name, why)
+        return True
+
+    def _on_restart(self, name: str, cause: BaseException | None) -> None:
+        why = "it returned" if cause is None else repr(cause)
+        self._parts.healer.ended(HealingAction.TASK_RESTART, name, DONE, why)
+        self._parts.log.warning("task_restarted", task=name, cause=why)
 
     def _on_drop(self, lane: Lane, count: int) -> None:
         self._parts.note_dropped(lane, count)

@@ -84,7 +84,7 @@ class KillLatch:
         self._tell(Store.LATCH_FILE, file_latch, file_reason)
         self._tell(Store.DATABASE, row_latch, row_reason)
         self._tell(Store.REDIS, mirror_latch, mirror_reason)
-        if mirror_latch in (Latch.CLEAR, Latch.ENGAGED):
+        if mirror_latch in (Latch.CLEAR, Latch.ENGAGED) and self._redis.is_up:
             self._inbox.put(StoreSeen(store=Store.REDIS, is_up=True, **stamps(self._clock)), Lane.ORDERS)
         return {Store.LATCH_FILE: file_latch, Store.DATABASE: row_latch, Store.REDIS: mirror_latch}
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.edge import Edge
+from quant_trading_system.app.healing import Healer
 from quant_trading_system.app.inbox import LANE_NAMES, Inbox, Lane
 from quant_trading_system.app.options import TradeOptions
 from quant_trading_system.app.report import SessionTally, build_report, write_report
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from quant_trading_system.adapters.alpaca.hosts import Endpoints
     from quant_trading_system.adapters.alpaca.http import AlpacaHttp
     from quant_trading_system.adapters.alpaca.read import ReadClient
+    from quant_trading_system.adapters.alpaca.trade_stream import TradeStream
     from quant_trading_system.app.exchange_process import ExchangeProcess
     from quant_trading_system.app.gateway import OrderGateway
     from quant_trading_system.app.kill_latch import KillLatch
@@ -73,6 +75,8 @@ class Parts:
     rng: random.Random = field(default_factory=random.Random)
     """Jitter of retries and back-offs; nothing that is decided depends on it."""
     is_ready: bool = False
+    is_engine_running: bool = False
+    healer: Healer = field(init=False)
 
     group: asyncio.TaskGroup = field(init=False)
     supervisor: Supervisor = field(init=False)
@@ -107,6 +111,7 @@ class Parts:
     account_number: str = ""
     tape: TapeWriter = field(init=False)
     engine: Engine = field(init=False)
+    trade_stream: TradeStream = field(init=False)
     gateway: OrderGateway = field(init=False)
     reconciler: Reconciler = field(init=False)
     latch: KillLatch = field(init=False)
@@ -145,7 +150,11 @@ class Parts:
         if self.metrics is not None:
             self.metrics.on_component_error(component)
 
+    def __post_init__(self) -> None:
+        self.healer = Healer(inbox=self.inbox, clock=self.clock, is_engine_running=lambda: self.is_engine_running)
+
     def note_healing(self, action: str, outcome: str) -> None:
+        """Something that is no part of the daemon was mended: counted, and no matter of its budget."""
         if self.metrics is not None:
             self.metrics.healing(action, outcome)
 

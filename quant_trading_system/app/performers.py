@@ -16,11 +16,13 @@ from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.supervisor import TaskEnded
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.effects import (
+    AllowHealing,
     Answer,
     AskOrder,
     CancelEverything,
     CancelOrder,
     ClearLatch,
+    CycleStream,
     Effect,
     EngageLatch,
     Remember,
@@ -54,6 +56,8 @@ class Performers:
         remember: Callable[[Record], None],
         answer: Callable[[Answer], None],
         on_failure: Callable[[TaskEnded], None],
+        cycle_stream: Callable[[CycleStream], None] = lambda _effect: None,
+        allow_healing: Callable[[AllowHealing], None] = lambda _effect: None,
     ) -> None:
         self._group = group
         self._inbox = inbox
@@ -76,6 +80,8 @@ class Performers:
             RequestReconciliation: lambda _effect: self._reconciler.request(),
             EngageLatch: lambda effect: self._spawn("latch", self._latch.engage(effect.operator, effect.reason)),
             ClearLatch: lambda effect: self._spawn("latch", self._latch.clear(effect.operator, effect.reason)),
+            CycleStream: cycle_stream,
+            AllowHealing: allow_healing,
             Remember: lambda effect: self._remember(effect.record),
             Answer: lambda effect: self._answer(effect),
         }

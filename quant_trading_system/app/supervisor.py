@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-RESTARTS_MAX = 3
-RESTART_WINDOW_S = 300.0
 RESTART_DELAY_S = 1.0
 CHECK_PERIOD_S = 1.0  # between two looks at the heartbeats
 
@@ -23,12 +21,15 @@ class Supervised:
     task: asyncio.Task[None] | None = None
     beat_seconds_max: float | None = None
     beat_s: float = 0.0
-    restarts: list[float] = field(default_factory=list)
     is_stopping: bool = False
+    is_hung: bool = False
+    """It was cancelled for its silence, and has not ended yet."""
+    is_waiting: bool = False
+    """It ended, and waits to be started again."""
 
 
 class TaskEnded(Exception):
-    """A critical task ended, or another used up its restarts."""
+    """A critical task ended, or another may not be started again."""
 
     def __init__(self, name: str, cause: BaseException | None) -> None:
         super().__init__(f"task {name} ended: {cause!r}" if cause else f"task {name} returned")
@@ -36,19 +37,34 @@ class TaskEnded(Exception):
         self.cause = cause
 
 
+Permit = Callable[[str, BaseException | None], Awaitable[bool]]
+
+
+async def never(_name: str, _cause: BaseException | None) -> bool:
+    """Nobody counts restarts, so there are none."""
+    return False
+
+
 class Supervisor:
-    """Starts tasks in one group, so that none is an orphan, and calls `on_failure` when the daemon has to stop."""
+    """Starts tasks in one group, so that none is an orphan, and calls `on_failure` when the daemon has to stop.
+
+    Args:
+        permit: asked before a task that is not critical is started again; may take its time. False: the daemon stops.
+        on_restart: told that it was started again.
+    """
 
     def __init__(
         self,
         group: asyncio.TaskGroup,
         *,
         on_failure: Callable[[TaskEnded], None],
+        permit: Permit = never,
         on_restart: Callable[[str, BaseException | None], None] = lambda _name, _cause: None,
         now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._group = group
         self._on_failure = on_failure
+        self._permit = permit
         self._on_restart = on_restart
         self.tasks: dict[str, Supervised] = {}
         self._now_s = now_s
@@ -63,7 +79,7 @@ class Supervisor:
         is_critical: bool = True,
         beat_seconds_max: float | None = None,
     ) -> Supervised:
-        """Run `run()` until the daemon stops. One that is not critical starts anew, three times in 5 min."""
+        """Run `run()` until the daemon stops. One that is not critical starts anew, as often as `permit` lets it."""
         assert name not in self.tasks, f"two tasks named {name}"
         supervised = Supervised(
             name=name,
@@ -76,9 +92,9 @@ class Supervisor:
         self.tasks[name] = supervised
         return supervised
 
-    def beat(self, name: str) -> None:
-        """A task that promised a heartbeat shows life."""
-        self.tasks[name].beat_s = self._now_s()
+    def beat(self, name: str, for_s: float = 0.0) -> None:
+        """A task that promised a heartbeat shows life; what it does next may take `for_s` more."""
+        self.tasks[name].beat_s = self._now_s() + for_s
 
     def check_beats(self) -> None:
         """A task that has not shown life for as long as it promised counts as ended (invariant I26).
@@ -91,10 +107,20 @@ class Supervisor:
         self._checked_s = now_s
         for each in self.tasks.values():
             each.beat_s = min(now_s, each.beat_s + stood_still_s)
-            is_running = each.task is not None and not each.task.done() and not each.is_stopping
-            if is_running and each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:
-                silence = TimeoutError(f"no heartbeat for {now_s - each.beat_s:.0f} s")
-                self._on_failure(TaskEnded(each.name, silence))
+            if each.task is None or each.task.done() or each.is_stopping or each.is_waiting:
+                continue
+            if each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:
+                self._end_hung(each, now_s)
+
+    def _end_hung(self, each: Supervised, now_s: float) -> None:
+        """A critical task that hangs stops the daemon; another is cancelled and started anew, if it lets itself be."""
+        silence = _silence(each, now_s)
+        if each.is_critical or each.is_hung or each.task is None:
+            self._on_failure(TaskEnded(each.name, silence))
+            return
+        each.is_hung = True
+        each.beat_s = now_s
+        each.task.cancel()
 
     async def stop(self, *owners: str, timeout_s: float) -> list[str]:
         """Cancel the tasks of these owners, or all tasks, and wait.
@@ -113,26 +139,44 @@ class Supervisor:
         return sorted(name for task, name in pending.items() if not task.done())
 
     async def _watch(self, supervised: Supervised, run: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            cause: BaseException | None = None
-            try:
-                await run()
-            except asyncio.CancelledError:
+        try:
+            while True:
+                cause = await _run_to_end(supervised, run)
                 if supervised.is_stopping:
                     return
+                if supervised.is_critical or not await self._may_restart(supervised, cause):
+                    self._on_failure(TaskEnded(supervised.name, cause))
+                    return
+                self._on_restart(supervised.name, cause)
+        except asyncio.CancelledError:
+            if not supervised.is_stopping:
                 raise
-            except Exception as error:  # border: a background task; its end is judged below, never swallowed
-                cause = error
-            if supervised.is_stopping:
-                return
-            if supervised.is_critical or not self._may_restart(supervised):
-                self._on_failure(TaskEnded(supervised.name, cause))
-                return
-            self._on_restart(supervised.name, cause)
-            await asyncio.sleep(RESTART_DELAY_S)
 
-    def _may_restart(self, supervised: Supervised) -> bool:
-        now_s = self._now_s()
-        supervised.restarts = [at for at in supervised.restarts if now_s - at < RESTART_WINDOW_S]
-        supervised.restarts.append(now_s)
-        return len(supervised.restarts) <= RESTARTS_MAX
+    async def _may_restart(self, supervised: Supervised, cause: BaseException | None) -> bool:
+        supervised.is_hung = False
+        supervised.is_waiting = True
+        if not await self._permit(supervised.name, cause):
+            return False
+        await asyncio.sleep(RESTART_DELAY_S)
+        supervised.is_waiting = False
+        supervised.beat_s = self._now_s()
+        return True
+
+
+def _silence(each: Supervised, now_s: float) -> TimeoutError:
+    return TimeoutError(f"no heartbeat for {now_s - each.beat_s:.0f} s")
+
+
+async def _run_to_end(supervised: Supervised, run: Callable[[], Awaitable[None]]) -> BaseException | None:
+    """Run it, and say how it ended: None where it returned."""
+    try:
+        await run()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if supervised.is_stopping or not supervised.is_hung or task is None:
+            raise
+        task.uncancel()  # that was meant for what hung, not for the watch over it
+        return TimeoutError(f"no heartbeat for {supervised.beat_seconds_max:.0f} s")
+    except Exception as error:  # border: a background task; its end is judged by the caller, never swallowed
+        return error
+    return None

@@ -64,6 +64,10 @@ def _pairs(answer: Answer) -> list[tuple[str, str]]:
         ("cash", f"{money(answer['cash'])} USD"),
         ("drawdown", percent(answer["drawdown_ratio"])),
         ("gross exposure", percent(answer["gross_exposure_ratio"])),
+        (
+            "healed in 24 h",
+            ", ".join(f"{name} {each['used']} of {each['limit']}" for name, each in answer["healing"].items()),
+        ),
         ("positions", str(answer["positions"])),
         ("open orders", f"{answer['open_orders']}, unknown {answer['unknown_orders']}"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from quant_trading_system.core.records import Record
-from quant_trading_system.core.types import BrokerOrderId, ClientOrderId
+from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, HealingAction, Stream
 from quant_trading_system.core.values import Approved
 
 
@@ -58,6 +58,21 @@ class ClearLatch(Effect, frozen=True, kw_only=True):
 
     operator: str
     reason: str
+
+
+class CycleStream(Effect, frozen=True, kw_only=True):
+    """Make a stream's connection anew. Answers: StreamDown, then StreamUp."""
+
+    stream: Stream
+    reason: str
+
+
+class AllowHealing(Effect, frozen=True, kw_only=True):
+    """The answer to HealingAsked, for the part that asked."""
+
+    action: HealingAction
+    target: str
+    is_allowed: bool
 
 
 class Remember(Effect, frozen=True, kw_only=True):

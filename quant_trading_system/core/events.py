@@ -21,6 +21,7 @@ from quant_trading_system.core.broker import (
 from quant_trading_system.core.types import (
     BrokerOrderId,
     ClientOrderId,
+    HealingAction,
     Latch,
     MonoNanos,
     Nanos,
@@ -265,6 +266,23 @@ class HealthSeen(Event, frozen=True, kw_only=True, tag=True):
     is_broker_breaker_open: bool | None = None
 
 
+class HealingAsked(Event, frozen=True, kw_only=True, tag=True):
+    """A part of the daemon has to be mended: may it be? Answer: AllowHealing."""
+
+    action: HealingAction
+    target: str
+    reason: str
+
+
+class HealingEnded(Event, frozen=True, kw_only=True, tag=True):
+    """What came of a mending that was allowed. `outcome`: done or failed."""
+
+    action: HealingAction
+    target: str
+    outcome: str
+    detail: str
+
+
 class Started(Event, frozen=True, kw_only=True, tag=True):
     """All eight steps are done: from now on strategies are asked."""
 
@@ -337,6 +355,8 @@ class Restored(Event, frozen=True, kw_only=True, tag=True):
     is_first_start: bool
     recent: tuple[RecentOrder, ...] = ()
     """Final orders of ours of the last 24 hours of venue time: rates, turnover and cooldowns outlive a restart (I8)."""
+    healing: tuple[tuple[str, float], ...] = ()
+    """(action, age in seconds) of every mending since the budget was renewed last: a restart renews none."""
 
 
 AnyEvent = MarketEvent | Event

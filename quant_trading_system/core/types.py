@@ -103,6 +103,14 @@ class Store(StrEnum):
     LATCH_FILE = "latch_file"
 
 
+class HealingAction(StrEnum):
+    """What the daemon does to mend itself; each kind has a budget of its own."""
+
+    SOCKET_CYCLE = "socket_cycle"
+    STORE_REOPENING = "store_reopening"
+    TASK_RESTART = "task_restart"
+
+
 class Direction(StrEnum):
     """What a strategy wants of one symbol."""
 

@@ -212,6 +212,14 @@ class SymbolDataView(Struct, frozen=True, kw_only=True):
     bars: int
 
 
+class HealingView(Struct, frozen=True, kw_only=True):
+    """How often one kind of mending was done in the last 24 hours, and how often it may be."""
+
+    action: str
+    used: int
+    limit: int
+
+
 class EngineView(Struct, frozen=True, kw_only=True):
     """The whole engine at one moment, for status, dashboard, metrics and the Redis snapshot."""
 
@@ -241,3 +249,4 @@ class EngineView(Struct, frozen=True, kw_only=True):
     limits_version: str
     is_stopping: bool
     events_handled: int
+    healing: tuple[HealingView, ...] = ()

@@ -70,6 +70,7 @@ def _engine_status(view: EngineView) -> dict[str, Any]:
             }
             for name, is_up in view.streams_up.items()
         },
+        "healing": {each.action: {"used": each.used, "limit": each.limit} for each in view.healing},
         "kill_latch": {"state": json_views.latch_state(view), "stores": view.latches},
         "reconciliation": {
             "age_s": json_views.age(view.reconciliation_age_s),

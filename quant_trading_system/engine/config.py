@@ -7,6 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from quant_trading_system.core.types import Mode, StrategyId, Symbol
+from quant_trading_system.risk.healing import HealingLimits
 from quant_trading_system.risk.limits import RiskLimits
 
 
@@ -44,3 +45,5 @@ class EngineConfig(Struct, frozen=True, kw_only=True):
     """Monotonic age at which the broker's clock reading no longer says that the market is open."""
     equity_record_seconds: float = 15.0
     """Venue-independent spacing of rows of the equity curve, in monotonic seconds."""
+    healing: HealingLimits = HealingLimits()
+    """How often the daemon may mend itself in 24 hours, by kind."""

@@ -35,6 +35,7 @@ from quant_trading_system.orders.reconcile import ReconcilePolicy
 from quant_trading_system.portfolio.portfolio import Portfolio
 from quant_trading_system.risk.gate import RiskGate
 from quant_trading_system.risk.guards import Guards
+from quant_trading_system.risk.healing import HealingBudget
 from quant_trading_system.risk.kill import KillSwitch
 from quant_trading_system.strategy.base import Strategy
 
@@ -63,6 +64,7 @@ class Desk:
         self.gate = gate
         self.guards = guards
         self.kill = KillSwitch()
+        self.healing = HealingBudget(config.healing)
         self.orders = orders
         self.ledger = ledger
         self.policy = ReconcilePolicy()

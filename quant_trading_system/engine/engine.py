@@ -16,6 +16,8 @@ from quant_trading_system.core.events import (
     CancelInDoubt,
     ClockSeen,
     Event,
+    HealingAsked,
+    HealingEnded,
     HealthSeen,
     HistorySeen,
     InstrumentsSeen,
@@ -48,11 +50,13 @@ from quant_trading_system.core.values import Approved
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
+from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.operator import Operators
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.reconciling import Reconciling
 from quant_trading_system.engine.self_test import controls_that_pass
 from quant_trading_system.engine.snapshot import build_view, state_hash
+from quant_trading_system.engine.stream_alarm import StreamAlarm
 from quant_trading_system.engine.timers import Timers
 from quant_trading_system.engine.trading import Trading
 
@@ -69,8 +73,19 @@ class Engine:
         self._trading = Trading(desk)
         self._reconciling = Reconciling(desk, self._flow)
         self._guarding = Guarding(desk, self._flow)
-        self._timers = Timers(desk, flow=self._flow, trading=self._trading, guarding=self._guarding)
-        self._operators = Operators(desk, flow=self._flow, guarding=self._guarding, reconciling=self._reconciling)
+        self._healing = Healing(desk)
+        self._alarm = StreamAlarm(desk, self._healing)
+        self._timers = Timers(
+            desk,
+            flow=self._flow,
+            trading=self._trading,
+            guarding=self._guarding,
+            healing=self._healing,
+            alarm=self._alarm,
+        )
+        self._operators = Operators(
+            desk, flow=self._flow, guarding=self._guarding, reconciling=self._reconciling, healing=self._healing
+        )
         self._handlers = _HandlerTable(self._build_handlers())
 
     def handle(self, event: AnyEvent) -> Sequence[Effect]:
@@ -224,6 +239,27 @@ class Engine:
         if isinstance(event, OrderUpdated | OrderAnswered):
             self._reconciling.on_activity()
         self._flow.settle(self._desk.orders.apply(event), source="stream")
+        self._compare_channels(event)
+
+    def _compare_channels(self, event: Event) -> None:
+        if isinstance(event, OrderUpdated):
+            self._alarm.on_update(event.order)
+        elif isinstance(event, OrderAnswered | LookupAnswered) and event.order is not None:
+            self._alarm.on_shown(event.order)
+
+    def _on_snapshot(self, event: BrokerSnapshot) -> None:
+        self._reconciling.on_snapshot(event)
+        self._alarm.on_snapshot(event)
+
+    def _on_restored(self, event: Restored) -> None:
+        self._reconciling.on_restored(event)
+        self._healing.on_restored(event)
+
+    def _on_stream_up(self, event: StreamUp) -> None:
+        self._guarding.on_stream_up(event)
+        self._healing.on_stream_up(event.stream)
+        if event.stream is Stream.TRADE_UPDATES:
+            self._alarm.on_stream_up()
 
     def _on_clock(self, event: ClockSeen) -> None:
         self._desk.stamp(event)
@@ -276,15 +312,17 @@ class Engine:
             InstrumentsSeen: self._on_instruments,
             Started: self._on_started,
             Stopping: self._on_stopping,
-            Restored: self._stamped(self._reconciling.on_restored),
-            BrokerSnapshot: self._stamped(self._reconciling.on_snapshot),
+            Restored: self._stamped(self._on_restored),
+            BrokerSnapshot: self._stamped(self._on_snapshot),
             SnapshotFailed: self._stamped(self._reconciling.on_failed),
-            StreamUp: self._stamped(self._guarding.on_stream_up),
+            StreamUp: self._stamped(self._on_stream_up),
             StreamDown: self._stamped(self._guarding.on_stream_down),
             LatchSeen: self._stamped(self._guarding.on_latch),
             LeaseSeen: self._stamped(self._guarding.on_lease),
             StoreSeen: self._stamped(self._guarding.on_store),
             HealthSeen: self._stamped(self._guarding.on_health),
+            HealingAsked: self._stamped(self._healing.on_asked),
+            HealingEnded: self._stamped(self._healing.on_ended),
             TimerFired: self._stamped(self._timers.on_fired),
             OperatorAsked: self._stamped(self._operators.on_asked),
         }

@@ -17,9 +17,7 @@ from quant_trading_system.core.types import Latch, Severity, Store, Stream
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.risk_view import build_exposure
-
-LOST_LINK_INCIDENT_S = 45.0
-"""A stream gap that heals sooner closes the gate meanwhile and is no incident (requirements.md, Reset)."""
+from quant_trading_system.risk.causes import STREAM_GAP_SECONDS
 
 STORE_CAUSES = {Store.DATABASE: "database_down", Store.REDIS: "redis_down", Store.LATCH_FILE: "kill_state_unreadable"}
 STREAM_CAUSES = {Stream.MARKET_DATA: "feed_silent", Stream.TRADE_UPDATES: "trade_updates_down"}
@@ -55,6 +53,8 @@ class Guarding:
         desk.streams_up[event.stream] = False
         if event.stream is Stream.MARKET_DATA:
             desk.market.on_gap()
+        else:
+            self._raise(STREAM_CAUSES[event.stream], event.reason)
         self._down_since.setdefault(event.stream, desk.mono_ns)
 
     def on_latch(self, event: LatchSeen) -> None:
@@ -151,7 +151,7 @@ class Guarding:
             else:
                 self._clear("reconciliation_age")
         for stream, since in self._down_since.items():
-            if desk.age_s(since) > LOST_LINK_INCIDENT_S:
+            if desk.age_s(since) > STREAM_GAP_SECONDS:
                 self._raise(STREAM_CAUSES[stream], f"{stream} down for {desk.age_s(since):.0f} s")
         self._watch_feed()
 

@@ -9,8 +9,10 @@ from quant_trading_system.core.events import OperatorAsked
 from quant_trading_system.core.types import StrategyId, Symbol
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
+from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.reconciling import Reconciling
+from quant_trading_system.risk.causes import HEALING_EXHAUSTED
 
 REASON_CHARACTERS_MAX = 500
 OPERATOR_CHARACTERS_MAX = 64
@@ -19,8 +21,11 @@ OPERATOR_CHARACTERS_MAX = 64
 class Operators:
     """Carries out operator commands: tightening at once, loosening only when it is safe."""
 
-    def __init__(self, desk: Desk, *, flow: OrderFlow, guarding: Guarding, reconciling: Reconciling) -> None:
+    def __init__(
+        self, desk: Desk, *, flow: OrderFlow, guarding: Guarding, reconciling: Reconciling, healing: Healing
+    ) -> None:
         self._desk = desk
+        self._healing = healing
         self._flow = flow
         self._guarding = guarding
         self._reconciling = reconciling
@@ -85,6 +90,7 @@ class Operators:
 
     def _reset(self, event: OperatorAsked) -> tuple[bool, str]:
         desk = self._desk
+        is_healing_exhausted = any(cause.cause == HEALING_EXHAUSTED for cause in desk.guards.causes())
         accepted, text = desk.guards.reset(
             operator=event.operator,
             reason=event.reason,
@@ -93,6 +99,8 @@ class Operators:
             has_clean_reconciliation=self._reconciling.is_clean,
             has_unknown_orders=any(order.is_unknown for order in desk.orders.live()),
         )
+        if accepted and is_healing_exhausted:
+            self._healing.renew(event.operator)
         if accepted:
             desk.emit(ClearLatch(operator=event.operator, reason=event.reason))
         return accepted, text

@@ -8,8 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from quant_trading_system.core.money import ZERO
-from quant_trading_system.core.types import Side, StrategyId, Stream, Symbol
-from quant_trading_system.core.views import EngineView, PositionView, StrategyView, SymbolDataView
+from quant_trading_system.core.types import HealingAction, Side, StrategyId, Stream, Symbol
+from quant_trading_system.core.views import EngineView, HealingView, PositionView, StrategyView, SymbolDataView
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.risk_view import build_money, build_risk_view
 
@@ -48,6 +48,7 @@ def build_view(desk: Desk) -> EngineView:
         limits_version=desk.gate.limits_version,
         is_stopping=desk.is_stopping,
         events_handled=desk.events_handled,
+        healing=_healing(desk),
     )
 
 
@@ -111,6 +112,14 @@ def _strategies(desk: Desk) -> tuple[StrategyView, ...]:
     return tuple(views)
 
 
+def _healing(desk: Desk) -> tuple[HealingView, ...]:
+    budget, mono_ns = desk.healing, desk.mono_ns
+    return tuple(
+        HealingView(action=action.value, used=budget.used(action, mono_ns), limit=budget.limit(action))
+        for action in HealingAction
+    )
+
+
 def _data(desk: Desk) -> tuple[SymbolDataView, ...]:
     held = desk.ledger.positions()
     return tuple(
@@ -146,6 +155,6 @@ def state_hash(desk: Desk) -> str:
     guards = {key: str(value) for key, value in desk.guards.durable_state().items()}
     locks = (sorted(desk.symbol_locks.items()), sorted(desk.strategy_locks.items()))
     content = msgspec.json.encode(
-        (books, str(desk.ledger.cash_usd), orders, targets, sorted(guards.items()), locks, bars)
+        (books, str(desk.ledger.cash_usd), orders, targets, sorted(guards.items()), locks, bars, desk.healing.state())
     )
     return hashlib.sha256(content).hexdigest()

@@ -6,8 +6,10 @@ from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import TimerFired
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
+from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.invariants import check_invariants
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.stream_alarm import StreamAlarm
 from quant_trading_system.engine.trading import Trading
 
 SECOND = "second"
@@ -17,8 +19,19 @@ RECONCILE = "reconcile"
 class Timers:
     """Dispatches timers by name."""
 
-    def __init__(self, desk: Desk, *, flow: OrderFlow, trading: Trading, guarding: Guarding) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        flow: OrderFlow,
+        trading: Trading,
+        guarding: Guarding,
+        healing: Healing,
+        alarm: StreamAlarm,
+    ) -> None:
         self._desk = desk
+        self._healing = healing
+        self._alarm = alarm
         self._flow = flow
         self._trading = trading
         self._guarding = guarding
@@ -43,6 +56,8 @@ class Timers:
             self._trading.on_bar(bar)
         self._roll_session()
         self._flow.on_time()
+        self._alarm.on_second()
+        self._healing.on_second()
         self._guarding.on_second()
         check_invariants(desk)
 

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from quant_trading_system.core.records import (
+    AuditRecord,
     DecisionRecord,
     DriftRecord,
     FillRecord,
@@ -26,6 +27,7 @@ from quant_trading_system.core.views import EngineView
 from quant_trading_system.observability.families import ENDPOINTS_MAX, SYMBOLS_MAX, Families, LabelCap
 
 ORDERS_TRACKED_MAX = 2_000
+HEALING_ACTOR = "healing"
 BREAKER_STATES = {"closed": 0, "half_open": 1, "open": 2}
 OUTCOMES = {
     "SENDING": "submitted",
@@ -79,6 +81,7 @@ class Metrics:
             FillRecord: self._on_fill,
             DriftRecord: self._on_drift,
             ReconciliationRecord: self._on_reconciliation,
+            AuditRecord: self._on_audit,
         }
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -258,6 +261,11 @@ class Metrics:
 
     def _on_drift(self, record: DriftRecord) -> None:
         self.families.drifts.labels(self._cap("drift", record.kind)).inc()
+
+    def _on_audit(self, record: AuditRecord) -> None:
+        """What the daemon did to mend itself: the metric and the audit trail tell the same."""
+        if record.actor == HEALING_ACTOR:
+            self.healing(record.action, record.outcome)
 
     def _on_reconciliation(self, record: ReconciliationRecord) -> None:
         self.families.reconciliations.labels(self._cap("result", record.result)).inc()

@@ -55,6 +55,10 @@ def _ignore(_held: bool, _epoch: int, _deadline_mono_ns: MonoNanos) -> None:
     """Nobody listens."""
 
 
+async def _at_once() -> None:
+    """Nobody counts how often the database is connected to anew."""
+
+
 class Lease:
     """One daemon's claim. `acquire` once, then `run` beside the daemon, `release` on the way down."""
 
@@ -67,8 +71,10 @@ class Lease:
         mono_ns: Callable[[], int] = time.monotonic_ns,
         holder: str | None = None,
         term_s: float = TTL_S,
+        wait_allowed: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
         self._dsn = db.dsn
+        self._wait_allowed = wait_allowed
         self._account = account
         self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._connection: asyncpg.Connection | None = None
@@ -237,6 +243,7 @@ class Lease:
         self._extend(asked_ns)
 
     async def _take_again(self) -> None:
+        await self._wait_allowed()
         try:
             await self.acquire()
         except StoreUnavailable:

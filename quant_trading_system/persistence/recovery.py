@@ -11,7 +11,7 @@ from typing import TypedDict
 
 from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
 from quant_trading_system.core.views import RecentOrder
 from quant_trading_system.persistence.database import Connection, Database
 from quant_trading_system.persistence.intents import sequence_of
@@ -53,6 +53,7 @@ async def load_restored(db: Database, *, stamps: Stamps) -> Restored:
             last_stop_ns=await _last_stop_ns(connection),
             is_first_start=await is_first_start(connection),
             recent=await _recent(connection),
+            healing=await _healing(connection, stamps["seen_ns"]),
             **stamps,
         )
 
@@ -136,6 +137,17 @@ async def _next_sequence(connection: Connection) -> int:
     )
     used = [number for row in ids if (number := sequence_of(row["client_order_id"])) is not None]
     return max([stored or 0, *used]) + 1
+
+
+async def _healing(connection: Connection, seen_ns: Nanos) -> tuple[tuple[str, float], ...]:
+    """What earlier processes used of the day's budget of mending themselves, since a person renewed it last."""
+    rows = await connection.fetch(
+        "SELECT action, seen_ns FROM audit WHERE actor = 'healing' AND outcome IN ('done', 'failed')"
+        " AND id > (SELECT coalesce(max(id), 0) FROM audit WHERE actor = 'healing' AND action = 'budget')"
+        " AND seen_ns > $1 ORDER BY id",
+        seen_ns - NANOS_PER_DAY,
+    )
+    return tuple((row["action"], (seen_ns - row["seen_ns"]) / NANOS_PER_SECOND) for row in rows)
 
 
 async def _last_stop_ns(connection: Connection) -> Nanos | None:

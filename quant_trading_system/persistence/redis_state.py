@@ -32,6 +32,10 @@ Answer = TypeVar("Answer")
 OnHealth = Callable[[bool, str], None]
 
 
+async def _at_once() -> None:
+    """Nobody counts how often it is used again."""
+
+
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     """The latch as Redis holds it."""
 
@@ -64,10 +68,18 @@ def _client(url: str) -> redis.Redis:
 class RedisState:
     """One client for everything that must answer at once. `run` watches it, and puts back what a restart lost."""
 
-    def __init__(self, url: str, *, prefix: str = "qts", on_health: OnHealth = lambda _up, _detail: None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = "qts",
+        on_health: OnHealth = lambda _up, _detail: None,
+        wait_allowed: Callable[[], Awaitable[None]] = _at_once,
+    ) -> None:
         self._client = _client(url)
         self._prefix = prefix
         self._on_health = on_health
+        self._wait_allowed = wait_allowed
         self._snapshot: bytes | None = None
         self.is_up = False
         self.last_error = "not connected yet"
@@ -146,9 +158,15 @@ class RedisState:
             raise StoreUnavailable(Store.REDIS, "the mirror of the kill latch does not hold what was written")
 
     async def run(self) -> None:
-        """Watch the server until cancelled: tells `on_health` of every change, and refills what was lost."""
+        """Watch the server until cancelled: tells `on_health` of every change, and refills what was lost.
+
+        A server that answers again is used again once `wait_allowed` returns.
+        """
         while True:
-            self._set_health(await self._is_filled())
+            is_filled = await self._is_filled()
+            if is_filled and not self.is_up:
+                await self._wait_allowed()
+            self._set_health(is_filled)
             await asyncio.sleep(PROBE_PERIOD_S)
 
     async def _is_filled(self) -> bool:

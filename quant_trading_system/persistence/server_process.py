@@ -15,7 +15,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -39,6 +39,10 @@ PR_SET_PDEATHSIG = 1
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}  # no key of a broker gets into a child
 
 _LIBC = ctypes.CDLL(None)
+
+
+async def _at_once(_detail: str) -> None:
+    """Nobody counts."""
 
 
 class ServerInUse(SafetyRefusal):
@@ -131,8 +135,16 @@ class EmbeddedServer(ABC):
             else:
                 return f"{self.name} ended ({how_it_ended(code)})"
 
-    async def supervise(self, on_down: Callable[[str], None], on_up: Callable[[], None]) -> None:
+    async def supervise(
+        self,
+        on_down: Callable[[str], None],
+        on_up: Callable[[], None],
+        wait_allowed: Callable[[str], Awaitable[None]] = _at_once,
+        on_failed: Callable[[str], None] = lambda _detail: None,
+    ) -> None:
         """Start the server again whenever it dies, until cancelled. After `stop` there is nothing left to watch.
+
+        `wait_allowed` returns when it may be started again, `on_failed` is told of a start that did not succeed.
 
         Raises:
             TemporaryFailure: it died more than three times in five minutes, or does not come up again (exit 75).
@@ -142,19 +154,23 @@ class EmbeddedServer(ABC):
             if self._is_stopping:
                 await asyncio.Event().wait()
             on_down(detail)
-            await self._restart(detail)
+            await self._restart(detail, wait_allowed, on_failed)
             on_up()
 
-    async def _restart(self, detail: str) -> None:
+    async def _restart(
+        self, detail: str, wait_allowed: Callable[[str], Awaitable[None]], on_failed: Callable[[str], None]
+    ) -> None:
         """Start again; a server that dies while it starts has died once more."""
         while True:
             self._count_death(detail)
+            await wait_allowed(detail)
             try:
                 await self._launch()
             except TemporaryFailure:
                 raise
             except OperatorError as error:
                 detail = error.message
+                on_failed(detail)
                 await self._end_process()
             else:
                 return

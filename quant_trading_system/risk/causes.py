@@ -51,6 +51,7 @@ KILL = "kill"
 INCIDENTS = "incidents"
 EQUITY_FLOOR = "equity_floor"
 PAUSED = "paused"
+HEALING_EXHAUSTED = "healing_exhausted"
 
 CAUSES = MappingProxyType(
     {
@@ -60,6 +61,7 @@ CAUSES = MappingProxyType(
         "intraday_drawdown_hard": Cause(HALTED, True, End.RESET),
         EQUITY_FLOOR: Cause(HALTED, True, End.RESET),
         INCIDENTS: Cause(HALTED, True, End.RESET, None),
+        HEALING_EXHAUSTED: Cause(HALTED, True, End.RESET),
         "daily_loss_soft": Cause(REDUCING, True, End.SESSION),
         "intraday_drawdown_soft": Cause(REDUCING, True, End.SESSION),
         "drawdown_soft": Cause(REDUCING, True, End.RECOVERY),

@@ -53,6 +53,10 @@ def drifts(floor: Floor) -> list[DriftRecord]:
     return [record for record in floor.records if isinstance(record, DriftRecord)]
 
 
+def incidents(floor: Floor) -> int:
+    return floor.engine._desk.guards.incidents
+
+
 def passes(floor: Floor) -> list[ReconciliationRecord]:
     return [record for record in floor.records if isinstance(record, ReconciliationRecord)]
 
@@ -131,16 +135,33 @@ def test_fills_during_a_gap_of_the_stream_are_known_before_anything_new_is_sent(
 def test_a_stream_gap_that_lasts_is_an_incident_and_one_that_heals_soon_is_none():
     floor = scripted_floor()
     floor.tell(StreamDown(stream=Stream.TRADE_UPDATES, reason="reset by peer", **floor.stamps()))
+    assert floor.state() is TradingState.REDUCING  # at once: the state says what the gate does
     floor.advance(40)
-    assert floor.state() is TradingState.ACTIVE
+    assert floor.causes == {"trade_updates_down"}
+    assert incidents(floor) == 0
     floor.tell(StreamUp(stream=Stream.TRADE_UPDATES, **floor.stamps()))
+    assert floor.state() is TradingState.ACTIVE  # the pass that is asked for at once was clean
     floor.advance(10)
     assert floor.causes == set()
     floor.tell(StreamDown(stream=Stream.TRADE_UPDATES, reason="reset by peer", **floor.stamps()))
     floor.advance(47)
     assert floor.causes == {"trade_updates_down"}
-    assert floor.state() is TradingState.REDUCING
+    assert incidents(floor) == 1
     floor.tell(StreamUp(stream=Stream.TRADE_UPDATES, **floor.stamps()))
+    assert floor.state() is TradingState.ACTIVE
+
+
+@pytest.mark.requirement("R121")
+@pytest.mark.fault("C2")
+def test_a_stream_that_is_back_ends_nothing_before_a_pass_that_began_after_it():
+    floor = scripted_floor()
+    floor.tell(StreamDown(stream=Stream.TRADE_UPDATES, reason="reset by peer", **floor.stamps()))
+    floor.reconciles = False
+    floor.tell(StreamUp(stream=Stream.TRADE_UPDATES, **floor.stamps()))
+    floor.advance(5)
+    assert floor.state() is TradingState.REDUCING
+    floor.reconciles = True
+    floor.advance(PERIOD_S)
     assert floor.state() is TradingState.ACTIVE
 
 

@@ -20,11 +20,13 @@ from quant_trading_system.app.stamps import Stamps
 from quant_trading_system.core.broker import ClockReading
 from quant_trading_system.core.clock import to_datetime, to_nanos
 from quant_trading_system.core.effects import (
+    AllowHealing,
     Answer,
     AskOrder,
     CancelEverything,
     CancelOrder,
     ClearLatch,
+    CycleStream,
     Effect,
     EngageLatch,
     Remember,
@@ -180,6 +182,8 @@ class Floor(Readings):
         self.posted: list[bytes] = []
         self.cancelled: list[str] = []
         self.cancelled_everything: list[str] = []
+        self.cycled: list[str] = []
+        self.healing_answers: list[AllowHealing] = []
         self.prices = dict.fromkeys(self.symbols, 100.0)
         self._restored = restored
         self._earlier_records: list[Record] = []
@@ -189,6 +193,7 @@ class Floor(Readings):
 
     def _set_hooks(self) -> None:
         """What a test may break."""
+        self.on_cycle: Callable[[Stream], None] | None = None
         self.on_post: Callable[[Approved, Callable[[], SimOrder]], AnyEvent | None] | None = None
         self.filter_update: Callable[[OrderUpdated], Sequence[OrderUpdated]] = lambda update: [update]
         self.before_write: Callable[[Approved], str | None] = lambda _approved: None
@@ -470,12 +475,20 @@ class Floor(Readings):
                 self.cancelled_everything.append(reason)
                 self.exchange.cancel_all()
                 self._deliver_updates()
-            case EngageLatch(reason=reason):
-                self._latch(Latch.ENGAGED, reason)
-            case ClearLatch(reason=reason):
-                self._latch(Latch.CLEAR, reason)
+            case CycleStream() | AllowHealing():
+                self._heal(effect)
+            case EngageLatch(reason=reason) | ClearLatch(reason=reason):
+                self._latch(Latch.ENGAGED if isinstance(effect, EngageLatch) else Latch.CLEAR, reason)
             case _:
                 raise AssertionError(f"the floor performs no {effect}")
+
+    def _heal(self, effect: CycleStream | AllowHealing) -> None:
+        if isinstance(effect, AllowHealing):
+            self.healing_answers.append(effect)
+            return
+        self.cycled.append(effect.reason)
+        if self.on_cycle is not None:
+            self.on_cycle(effect.stream)
 
     def _latch(self, latch: Latch, reason: str) -> None:
         if not self.takes_latch:

@@ -10,6 +10,7 @@ from msgspec import structs
 from quant_trading_system.app.stamps import Stamps
 from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
 from quant_trading_system.core.records import (
+    AuditRecord,
     EquityRecord,
     FillRecord,
     GuardRecord,
@@ -18,7 +19,7 @@ from quant_trading_system.core.records import (
     PositionRecord,
     Record,
 )
-from quant_trading_system.core.types import StrategyId, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos, StrategyId, Symbol
 from quant_trading_system.core.values import Approved
 from quant_trading_system.persistence.intents import sequence_of
 
@@ -43,8 +44,16 @@ def restored_from(records: Sequence[Record], intents: Sequence[Approved], stamps
         disabled_strategies=tuple((StrategyId(each.key), each.reason) for each in standing if each.kind == "strategy"),
         last_stop_ns=max((record.venue_ns for record in records), default=None),
         is_first_start=False,
+        healing=_healing(records, stamps["seen_ns"]),
         **stamps,
     )
+
+
+def _healing(records: Sequence[Record], seen_ns: Nanos) -> tuple[tuple[str, float], ...]:
+    audits = [record for record in records if isinstance(record, AuditRecord) and record.actor == "healing"]
+    renewed = max((number for number, each in enumerate(audits) if each.action == "budget"), default=-1)
+    used = [each for each in audits[renewed + 1 :] if each.outcome in ("done", "failed")]
+    return tuple((each.action, (seen_ns - each.seen_ns) / NANOS_PER_SECOND) for each in used)
 
 
 def _orders(records: Sequence[Record], intents: Sequence[Approved]) -> tuple[RestoredOrder, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NoReturn
 
 import msgspec
@@ -40,6 +40,11 @@ HOPELESS_CODES = {AUTH_FAILED: "keys", 409: "plan", 411: "scope"}
 CONNECTION_LIMIT = 406
 
 
+async def _always(_reason: str) -> bool:
+    """Nobody counts how often a connection is made anew."""
+    return True
+
+
 class DataStream:
     """One connection to the feed, kept alive until cancelled.
 
@@ -54,6 +59,7 @@ class DataStream:
         is_open: whether the market is open, so that silence means something.
         rng: jitter of the back-off.
         on_problem: told of messages that were left out.
+        may_cycle: asked before a silent connection is given up and made anew.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class DataStream:
         is_open: Callable[[], bool],
         rng: random.Random,
         on_problem: Callable[[str], None] = lambda _reason: None,
+        may_cycle: Callable[[str], Awaitable[bool]] = _always,
     ) -> None:
         check_endpoints(endpoints)
         self._url = endpoints.market_stream_url
@@ -78,6 +85,7 @@ class DataStream:
         self._on_batch = on_batch
         self._settings = settings or StreamSettings()
         self._is_open = is_open
+        self._may_cycle = may_cycle
         self._backoff = Backoff(rng, self._settings)
         is_msgpack = self._settings.encoding == "msgpack"
         self._decoder = FeedDecoder("msgpack" if is_msgpack else "json", on_bad=on_problem)
@@ -238,7 +246,10 @@ class DataStream:
             self._repeated_ns = self._clock.mono_ns()
             await self._order_channels(socket, "subscribe", self._agreed)
         elif self._age_s(self._repeated_ns) >= self._settings.silence_grace_s:
-            raise StreamEnded(f"no data for {silence_s:.0f} s while the market is open")
+            reason = f"no data for {silence_s:.0f} s while the market is open"
+            if await self._may_cycle(reason):
+                raise StreamEnded(reason)
+            self._repeated_ns = self._clock.mono_ns()
 
     # helpers
 

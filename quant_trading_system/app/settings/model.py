@@ -23,6 +23,7 @@ from pydantic import (
 from quant_trading_system.app.forms import check_host_port, check_symbols, found, is_loopback, parse_time
 from quant_trading_system.app.settings.risk_words import RISK_WORDS
 from quant_trading_system.core.types import InstrumentClass
+from quant_trading_system.risk.healing import CEILINGS
 from quant_trading_system.risk.limits import RANGES, RiskLimits
 from quant_trading_system.strategy.catalog import KINDS
 
@@ -253,6 +254,20 @@ class OrderSettings(Section):
 class DataSettings(Section):
     silence_seconds_max: Annotated[Seconds, Field(description="Feed silent in session for longer: reduce only.")] = 15.0
     warm_up_bars: Annotated[Count, Field(ge=0, le=10_000, description="One-minute bars asked from history.")] = 120
+
+
+class HealingSettings(Section):
+    """The compiled values are the ceilings: a setting may only tighten."""
+
+    socket_cycles: Annotated[
+        Count, Field(ge=0, le=CEILINGS.socket_cycles, description="Streams connected anew for their silence.")
+    ] = CEILINGS.socket_cycles
+    store_reopenings: Annotated[
+        Count, Field(ge=0, le=CEILINGS.store_reopenings, description="PostgreSQL or Redis used again after an outage.")
+    ] = CEILINGS.store_reopenings
+    task_restarts: Annotated[
+        Count, Field(ge=0, le=CEILINGS.task_restarts, description="Background tasks started again.")
+    ] = CEILINGS.task_restarts
 
 
 class AlertSettings(Section):

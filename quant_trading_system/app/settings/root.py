@@ -14,6 +14,7 @@ from quant_trading_system.app.settings.model import (
     BrokerSettings,
     DatabaseSettings,
     DataSettings,
+    HealingSettings,
     HttpSettings,
     LoggingSettings,
     OrderSettings,
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     data: DataSettings = DataSettings()
     alerts: AlertSettings = AlertSettings()
     risk: RiskSettings = RiskSettings()
+    healing_actions_per_day_max: HealingSettings = HealingSettings()
     simulation: SimulationSettings = SimulationSettings()
     trade: TradeSettings = TradeSettings()
 

@@ -27,6 +27,7 @@ from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, s
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.app.watch import Watch
 from quant_trading_system.core.broker import BrokerAccount
+from quant_trading_system.core.effects import CycleStream
 from quant_trading_system.core.errors import (
     ExitCode,
     OperatorError,
@@ -42,6 +43,7 @@ from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.persistence.instance import bind_account
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.recovery import load_restored
+from quant_trading_system.risk.healing import HealingLimits
 
 SYMBOLS_OF_EXCHANGE_MAX = 200
 RECONCILED_SECONDS_MAX = 30.0
@@ -203,6 +205,7 @@ def _build(
             signal_seconds_max=settings.orders.signal_seconds_max,
             entry_order_seconds_max=settings.orders.entry_seconds_max,
             feed_silence_seconds_max=settings.data.silence_seconds_max,
+            healing=HealingLimits(**settings.healing_actions_per_day_max.model_dump()),
         ),
         next_sequence=restored.next_sequence,
         observe=lambda strategy: TimedStrategy(strategy, metrics.on_strategy_evaluation, parts.record_log.write_signal),
@@ -236,8 +239,15 @@ def _build(
         remember=parts.remember,
         answer=parts.port.answer,
         on_failure=parts.on_task_ended,
+        cycle_stream=lambda effect: _cycle_stream(parts, effect),
+        allow_healing=parts.healer.on_answer,
     )
     parts.port.read_view = parts.engine.view
+
+
+def _cycle_stream(parts: Parts, effect: CycleStream) -> None:
+    parts.log.warning("stream_cycled", stream=effect.stream.value, reason=effect.reason)
+    parts.trade_stream.cycle()
 
 
 def _close_tape(parts: Parts) -> None:
@@ -257,7 +267,7 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         perform=parts.performers.perform,
         on_progress=watch.on_progress,
     )
-    trade_stream = TradeStream(
+    parts.trade_stream = TradeStream(
         parts.endpoints,
         parts.credentials,
         parts.clock,
@@ -267,9 +277,10 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         on_problem=lambda reason: parts.log.warning("trade_updates_unreadable", reason=reason),
     )
     start("engine", loop.run, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
+    parts.is_engine_running = True
     start("order-gateway", parts.gateway.run, owner="orders")
     start("reconciler", parts.reconciler.run, owner="orders")
-    start("trade-updates", trade_stream.run, owner="orders")
+    start("trade-updates", parts.trade_stream.run, owner="orders")
     start(
         "kill-latch",
         lambda: parts.latch.watch(on_touched=watch.on_touched, on_tick=lambda: parts.supervisor.beat("kill-latch")),

@@ -48,6 +48,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             on_change=lambda *args: _tell_lease(parts, *args),
             mono_ns=parts.clock.mono_ns,
             holder=parts.edge.holder,
+            wait_allowed=lambda: parts.healer.wait_reopening(Store.DATABASE, "the connection of the lease was lost"),
         )
         epoch = await parts.lease.acquire()
         stack.push_async_callback(parts.lease.release)
@@ -92,6 +93,8 @@ async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
         lambda: server.supervise(
             on_down=lambda detail: parts.tell_store(Store.DATABASE, False, detail),
             on_up=lambda: parts.tell_store(Store.DATABASE, True),
+            wait_allowed=lambda detail: parts.healer.wait_server_restart(Store.DATABASE, detail),
+            on_failed=lambda detail: parts.healer.note_not_reopened(Store.DATABASE, detail),
         ),
         owner="database",
     )
@@ -99,6 +102,8 @@ async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
 
 
 def _tell_lease(parts: Parts, held: bool, epoch: int, deadline_mono_ns: MonoNanos) -> None:
+    if held:
+        parts.healer.note_reopened(Store.DATABASE, "connected again, and the lease is held")
     parts.inbox.put(
         LeaseSeen(held=held, epoch=epoch, deadline_mono_ns=deadline_mono_ns, **stamps(parts.clock)), Lane.OPERATOR
     )

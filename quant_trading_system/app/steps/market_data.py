@@ -24,7 +24,7 @@ from quant_trading_system.core.events import (
     TradeSeen,
 )
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
+from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Nanos, Stream
 
 SUBSCRIBED_SECONDS_MAX = 20.0
 FRESH_SECONDS_MAX = 10.0
@@ -53,6 +53,7 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
         is_open=lambda: parts.engine.is_session_open,
         rng=parts.rng,
         on_problem=lambda reason: parts.log.warning("market_data_unreadable", reason=reason),
+        may_cycle=lambda reason: _may_cycle(parts, reason),
     )
     parts.supervisor.start("market-data", stream.run, owner="market")
     if not await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
@@ -68,6 +69,11 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
     finally:
         await parts.supervisor.stop("market", timeout_s=STREAM_STOP_SECONDS_MAX)
     failpoint("step.market_data.left")
+
+
+async def _may_cycle(parts: Parts, reason: str) -> bool:
+    """A silent feed: its connection is made anew, as long as the day's budget lasts."""
+    return await parts.healer.ask(HealingAction.SOCKET_CYCLE, Stream.MARKET_DATA.value, reason)
 
 
 def _ready_text(parts: Parts, bars: int, fresh: str) -> str:

@@ -26,6 +26,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             url,
             prefix=f"qts:{parts.instance.token}",
             on_health=lambda is_up, detail: _tell(parts, is_up, detail),
+            wait_allowed=lambda: parts.healer.wait_reopening(Store.REDIS, "it answers again"),
         )
         stack.push_async_callback(parts.redis.close)
         try:
@@ -53,6 +54,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
 def _tell(parts: Parts, is_up: bool, detail: str) -> None:
     """Redis counts as up again once its mirror of the kill latch was read back, and filled where it was empty."""
     if is_up:
+        parts.healer.note_reopened(Store.REDIS, "it answers, and its mirror is filled")
         parts.latch.wake()
     else:
         parts.tell_store(Store.REDIS, False, detail)
@@ -70,6 +72,8 @@ async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
         lambda: server.supervise(
             on_down=lambda detail: parts.tell_store(Store.REDIS, False, detail),
             on_up=lambda: None,  # counts only once the mirror is filled again, which `redis-watch` sees to
+            wait_allowed=lambda detail: parts.healer.wait_server_restart(Store.REDIS, detail),
+            on_failed=lambda detail: parts.healer.note_not_reopened(Store.REDIS, detail),
         ),
         owner="redis",
     )

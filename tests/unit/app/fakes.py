@@ -227,6 +227,7 @@ class ScriptedLatchStore:
         self._store = store
         self._journal = journal
         self.latch = latch
+        self.is_up = True
         self.is_down = False
         self.hangs = False
 

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from quant_trading_system.app.supervisor import RESTARTS_MAX, Supervisor, TaskEnded
+from quant_trading_system.app.supervisor import Supervisor, TaskEnded
 from tests.support.virtual_loop import run_virtual
+
+RESTARTS = 3
 
 
 async def _supervise(run, *, is_critical: bool) -> tuple[list[TaskEnded], list[str]]:
@@ -20,8 +22,13 @@ async def _supervise(run, *, is_critical: bool) -> tuple[list[TaskEnded], list[s
         failures.append(ended)
         stopped.set()
 
+    async def permit(_name: str, _cause: BaseException | None) -> bool:
+        return len(restarts) < RESTARTS
+
     async with asyncio.TaskGroup() as group:
-        supervisor = Supervisor(group, on_failure=on_failure, on_restart=lambda name, _cause: restarts.append(name))
+        supervisor = Supervisor(
+            group, on_failure=on_failure, permit=permit, on_restart=lambda name, _cause: restarts.append(name)
+        )
         supervisor.start("worker", run, owner="test", is_critical=is_critical)
         await stopped.wait()
         await supervisor.stop(timeout_s=1)
@@ -49,18 +56,101 @@ def test_a_critical_task_that_returns_early_stops_the_daemon():
 
 
 @pytest.mark.requirement("R038")
-def test_another_task_is_restarted_three_times_and_then_stops_the_daemon():
+@pytest.mark.parametrize("returns", [True, False])
+def test_another_task_is_restarted_as_often_as_is_allowed_and_then_stops_the_daemon(returns: bool):
     starts = 0
 
     async def run() -> None:
         nonlocal starts
         starts += 1
-        raise OSError("again")
+        if not returns:
+            raise OSError("again")
 
     failures, restarts = run_virtual(_supervise(run, is_critical=False))
-    assert starts == RESTARTS_MAX + 1
-    assert restarts == ["worker"] * RESTARTS_MAX
+    assert starts == RESTARTS + 1
+    assert restarts == ["worker"] * RESTARTS
     assert len(failures) == 1
+
+
+@pytest.mark.fault("H3")
+@pytest.mark.invariant("I26")
+def test_a_task_that_may_not_be_restarted_yet_waits_and_goes_on_when_it_may():
+    async def scenario() -> tuple[list[str], list[str]]:
+        allowed = asyncio.Event()
+        starts: list[str] = []
+        failures: list[TaskEnded] = []
+
+        async def run() -> None:
+            starts.append("run")
+            if len(starts) == 1:
+                raise OSError("broken")
+            await asyncio.Event().wait()
+
+        async def permit(_name: str, _cause: BaseException | None) -> bool:
+            return await allowed.wait()
+
+        async with asyncio.TaskGroup() as group:
+            supervisor = Supervisor(group, on_failure=failures.append, permit=permit)
+            supervisor.start("worker", run, owner="test", is_critical=False, beat_seconds_max=10.0)
+            for _ in range(60):
+                await asyncio.sleep(1)
+                supervisor.check_beats()  # one that waits for permission owes no heartbeat
+            before = list(starts)
+            allowed.set()
+            await asyncio.sleep(2)
+            await supervisor.stop(timeout_s=1)
+        assert failures == []
+        return before, starts
+
+    before, after = run_virtual(scenario())
+    assert before == ["run"]
+    assert after == ["run", "run"]
+
+
+@pytest.mark.fault("H3")
+@pytest.mark.invariant("I26")
+@pytest.mark.parametrize("is_stubborn", [False, True])
+def test_a_task_that_hangs_is_cancelled_and_started_anew_and_one_that_clings_on_stops_the_daemon(is_stubborn: bool):
+    async def scenario() -> tuple[list[str], list[str], float]:
+        loop = asyncio.get_running_loop()
+        release = asyncio.Event()
+        starts: list[float] = []
+        failures: list[TaskEnded] = []
+        restarts: list[str] = []
+
+        async def run() -> None:
+            starts.append(loop.time())
+            while not release.is_set():
+                try:
+                    await release.wait()
+                except asyncio.CancelledError:
+                    if not is_stubborn:
+                        raise
+
+        async def permit(_name: str, cause: BaseException | None) -> bool:
+            restarts.append(repr(cause))
+            return True
+
+        async with asyncio.TaskGroup() as group:
+            supervisor = Supervisor(group, on_failure=failures.append, permit=permit, now_s=loop.time)
+            supervisor.start("worker", run, owner="test", is_critical=False, beat_seconds_max=10.0)
+            for _ in range(22):
+                await asyncio.sleep(1)
+                supervisor.check_beats()
+                if len(starts) > 1:
+                    supervisor.beat("worker")
+            release.set()
+            await supervisor.stop(timeout_s=1)
+        return [str(failure) for failure in failures], restarts, starts[-1]
+
+    failures, restarts, started_s = run_virtual(scenario())
+    if is_stubborn:
+        assert restarts == []
+        assert failures
+    else:
+        assert restarts == ["TimeoutError('no heartbeat for 10 s')"]
+        assert failures == []
+        assert started_s <= 12.0
 
 
 @pytest.mark.requirement("R034")

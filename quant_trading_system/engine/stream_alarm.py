@@ -1,0 +1,123 @@
+"""Whether `trade_updates` reports what REST shows. Where it does not in time, its connection is made anew.
+
+A socket may be open, answer pings and carry nothing, and one frame may be lost on a healthy one (faults C1, D1): only
+the orders themselves tell. What REST showed before the first pass after a connection is what the gap swallowed, which
+the stream never repeats; it is taken as told.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from quant_trading_system.core.broker import BrokerOrder
+from quant_trading_system.core.events import BrokerSnapshot
+from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.types import BrokerOrderId, MonoNanos, Severity, Stream
+from quant_trading_system.engine.desk import Desk
+from quant_trading_system.engine.healing import Healing
+
+REPORT_SECONDS_MAX = 5.0
+"""An event takes milliseconds; the slowest reports of a healthy stream were seconds late."""
+CYCLE_GAP_SECONDS = 60.0
+"""A stream that goes on losing frames is made anew once a minute: less than it costs to be without it."""
+ORDERS_MAX = 5_000
+FINAL = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
+HELD = "held"
+"""A leg that waits for its parent: Alpaca sends no event of it."""
+
+
+class _Told(Struct):
+    """How far the stream has told of one order."""
+
+    filled: Decimal
+    is_final: bool
+
+
+class _Missing(Struct, frozen=True):
+    """What REST showed and the stream did not say since."""
+
+    since_mono_ns: MonoNanos
+    filled: Decimal
+    is_final: bool
+    text: str
+
+
+class StreamAlarm:
+    """Compares both channels, order by order. Orders that are not ours, and legs, are not waited for."""
+
+    def __init__(self, desk: Desk, healing: Healing) -> None:
+        self._desk = desk
+        self._healing = healing
+        self._told: dict[BrokerOrderId, _Told] = {}
+        self._missing: dict[BrokerOrderId, _Missing] = {}
+        self._is_baselined = False
+        self._cycled_mono_ns: MonoNanos | None = None
+
+    def on_stream_up(self) -> None:
+        """A new connection: the next pass says from where on it has to report."""
+        self._missing.clear()
+        self._is_baselined = False
+
+    def on_update(self, order: BrokerOrder) -> None:
+        """The stream spoke of an order."""
+        self._note_told(order)
+        missing = self._missing.get(order.broker_order_id)
+        told = self._told[order.broker_order_id]
+        if missing is not None and told.filled >= missing.filled and (told.is_final or not missing.is_final):
+            del self._missing[order.broker_order_id]
+
+    def on_snapshot(self, event: BrokerSnapshot) -> None:
+        """A pass: the first one of a connection is where its duty begins, every other one is compared."""
+        desk = self._desk
+        if event.started_mono_ns < desk.link_back_mono_ns or not desk.streams_up[Stream.TRADE_UPDATES]:
+            return
+        orders = (*event.open_orders, *event.closed_orders)
+        if self._is_baselined:
+            for order in orders:
+                self.on_shown(order)
+            return
+        self._is_baselined = True
+        for order in orders:
+            self._note_told(order)
+
+    def on_shown(self, order: BrokerOrder) -> None:
+        """REST shows an order: in a pass, a lookup, or the answer to a POST."""
+        if not self._is_baselined or order.broker_order_id in self._missing or not self._is_awaited(order):
+            return
+        told = self._told.get(order.broker_order_id)
+        is_final = order.status in FINAL
+        if told is not None and order.filled_quantity <= told.filled and (told.is_final or not is_final):
+            return
+        self._missing[order.broker_order_id] = _Missing(
+            self._desk.mono_ns,
+            order.filled_quantity,
+            is_final,
+            f"{order.client_order_id} is {order.status} with {order.filled_quantity} filled",
+        )
+
+    def on_second(self) -> None:
+        """Make the connection anew where it owes a report for too long."""
+        desk = self._desk
+        if not desk.streams_up[Stream.TRADE_UPDATES]:
+            return
+        late = [each for each in self._missing.values() if desk.age_s(each.since_mono_ns) > REPORT_SECONDS_MAX]
+        if not late or (self._cycled_mono_ns is not None and desk.age_s(self._cycled_mono_ns) < CYCLE_GAP_SECONDS):
+            return
+        reason = f"REST shows what trade_updates did not report for {REPORT_SECONDS_MAX:.0f} s: {late[0].text}"
+        self._cycled_mono_ns = desk.mono_ns
+        self._missing.clear()
+        desk.alert(Severity.WARNING, "stream_starved", reason)
+        self._healing.cycle(Stream.TRADE_UPDATES, reason)
+
+    def _is_awaited(self, order: BrokerOrder) -> bool:
+        ours = self._desk.orders.get(order.client_order_id)
+        return ours is not None and not ours.is_external and order.status != HELD
+
+    def _note_told(self, order: BrokerOrder) -> None:
+        told = self._told.setdefault(order.broker_order_id, _Told(ZERO, False))
+        told.filled = max(told.filled, order.filled_quantity)
+        told.is_final = told.is_final or order.status in FINAL
+        if len(self._told) > ORDERS_MAX:
+            del self._told[next(iter(self._told))]
