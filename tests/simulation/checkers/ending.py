@@ -1,0 +1,199 @@
+"""Whether everything heals: once the faults are over our picture becomes the broker's, in time, and trading can go on.
+
+Judges I15 (convergence) every second of the healing phase and at the end, and liveness: nobody is UNKNOWN for ever, no
+state, lock or alert is without a cause, a life is there and may send again unless something lasting says why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from quant_trading_system.core.effects import Effect, Remember
+from quant_trading_system.core.events import AnyEvent
+from quant_trading_system.core.records import AlertRecord, DriftRecord, LockRecord
+from quant_trading_system.core.types import Latch, Severity, TradingState
+from quant_trading_system.engine.engine import Engine
+from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.notes import SECOND_NS, Notes
+from tests.simulation.plan import CHAOS_S, RUN_S
+
+AGREED_S = 2 * 15.0 + 5.0
+"""Two periods of reconciliation and five seconds (I15)."""
+QUARANTINE_S = 60.0
+START_S = 8.0
+"""A life that began lately had to start first."""
+CENT = Decimal("0.01")
+FEED_AGE_S = 5.0
+
+LASTING = {
+    "kill": ("kill", "kill_then_crash"),
+    "kill_state_unreadable": ("latch_torn", "disk_full", "redis_restored", "kill", "kill_then_crash"),
+    "daily_loss_soft": (), "daily_loss_hard": (), "drawdown_soft": (), "drawdown_hard": (),
+    "intraday_drawdown_soft": (), "intraday_drawdown_hard": (), "equity_floor": (),
+    "reconciliation_age": (), "drift": (), "loop_lag": (), "clock_skew": (), "disk": (), "commit_latency": (),
+    "inbox_overflow": (), "incidents": (), "healing": (),
+}  # fmt: skip
+"""Causes that may outlast the faults: latched ones and those that wait for 300 quiet seconds (controls.md). With kinds:
+only where one of these was planned; without: where any fault was."""
+
+
+class Ending(Judge):
+    """Looks at every second from the end of the chaos on."""
+
+    invariants = ("I15",)
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__(notes)
+        self._born_s = 0.0
+        self._books_agreed_s: float | None = None
+        self._orders_agreed_s: float | None = None
+        self._known_s: float | None = None
+        self._last_gap = ""
+
+    def on_start(self) -> None:
+        self._born_s = self.world.elapsed_s
+
+    def on_crash(self) -> None:
+        self._books_agreed_s = self._orders_agreed_s = self._known_s = None
+
+    def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        """A seed without a fault is a quiet day: nothing is drifting, locked or alarming."""
+        if self.world.plan.faults:
+            return
+        for effect in effects:
+            if type(effect) is not Remember:
+                continue
+            record = effect.record
+            is_alarm = type(record) is AlertRecord and record.severity is not Severity.INFO
+            is_lock = type(record) is LockRecord and record.is_locked
+            is_drift = type(record) is DriftRecord and self.world.elapsed_s > START_S
+            if is_alarm or is_lock or is_drift:
+                self.notes.fail("quiet", f"{type(record).__name__}", f"without any fault: {record}")
+
+    def on_second(self) -> None:
+        now_s = self.world.elapsed_s
+        if now_s < CHAOS_S:
+            return
+        engine = self.world.engine
+        assert engine is not None, "its timer was handled"
+        if self._books_agreed_s is None:
+            self._last_gap = self._gap_of_books(engine)
+            if not self._last_gap:
+                self._books_agreed_s = now_s
+        if self._orders_agreed_s is None and not self._gap_of_orders(engine, is_strict=False):
+            self._orders_agreed_s = now_s
+        if self._known_s is None and not any(order.is_unknown for order in engine._desk.orders.live()):
+            self._known_s = now_s
+
+    def at_end(self) -> None:
+        engine = self.world.engine
+        if engine is None:
+            self.notes.fail("liveness", "life", "no daemon is alive at the end")
+            return
+        self._judge_times(engine)
+        for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=True), *self._gaps_of_rows()):
+            if gap:
+                self.notes.fail("I15", f"end {gap[:40]}", f"at the end {gap}")
+        for text in self._why_not_trading(engine):
+            self.notes.fail("liveness", text[:40], f"at the end {text}")
+
+    # convergence
+
+    def _judge_times(self, engine: Engine) -> None:
+        begin_s = max(CHAOS_S, self._born_s + START_S)
+        limit_s = begin_s + AGREED_S
+        if limit_s > RUN_S:
+            return
+        if self._books_agreed_s is None or self._books_agreed_s > limit_s:
+            gap = self._last_gap or "they agreed late"
+            text = f"books agreed at {self._books_agreed_s} s, the limit was {limit_s} s: {gap}"
+            self.notes.fail("I15", "books", text)
+        if self._orders_agreed_s is None or self._orders_agreed_s > limit_s:
+            gap = self._gap_of_orders(engine, is_strict=False)
+            text = f"orders agreed at {self._orders_agreed_s} s, the limit was {limit_s} s: {gap or 'late'}"
+            self.notes.fail("I15", "orders", text)
+        limit_s += QUARANTINE_S
+        if limit_s <= RUN_S and (self._known_s is None or self._known_s > limit_s):
+            text = f"no order was UNKNOWN from {self._known_s} s on, the limit was {limit_s} s"
+            self.notes.fail("I15", "unknown", text)
+
+    def _gap_of_books(self, engine: Engine) -> str:
+        ledger = engine._desk.ledger
+        ours, brokers = dict(ledger.positions()), self.truth.positions()
+        if ours != brokers:
+            return f"we hold {_say(ours)}, the broker {_say(brokers)}"
+        for symbol in ours:
+            books = sum((book.quantity for book in ledger.books(symbol).values()), Decimal(0))
+            if books != ours[symbol]:
+                return f"the books of {symbol} add up to {books}, the position is {ours[symbol]}"
+        cash_usd = ledger.cash_usd
+        if cash_usd is None or abs(cash_usd - self.truth.cash_usd) > CENT:
+            return f"our cash is {cash_usd} USD, the broker's {self.truth.cash_usd} USD"
+        return ""
+
+    def _gap_of_orders(self, engine: Engine, *, is_strict: bool) -> str:
+        """Live orders of ours against the open ones there; UNKNOWN ones have their own limit."""
+        live = {order.client_order_id for order in engine._desk.orders.live() if is_strict or not order.is_unknown}
+        unknown = {order.client_order_id for order in engine._desk.orders.live() if order.is_unknown}
+        there = {order.client_order_id for order in self.truth.open_orders()}
+        if not is_strict:
+            there -= unknown
+        if live == there:
+            return ""
+        return f"we know {sorted(live - there)} that the broker has not, it has {sorted(there - live)} that we have not"
+
+    def _gaps_of_rows(self) -> Iterator[str]:
+        """What is stored of orders at the end is what the broker has."""
+        there = {order.client_order_id: order for order in self.truth.orders()}
+        for (client_order_id,), row in self.world.committed("orders").items():
+            order = there.get(client_order_id)
+            if order is None:
+                continue
+            if row["is_final"] == order.is_open:
+                yield f"{client_order_id} is stored {row['status']}, the broker has it {order.status}"
+            elif row["filled_quantity"] != order.filled_qty and not self.notes.has_planned("bust", "correct"):
+                yield f"{client_order_id} is stored with {row['filled_quantity']} filled, there {order.filled_qty}"
+
+    # liveness
+
+    def _why_not_trading(self, engine: Engine) -> Iterator[str]:
+        """Everything that forbids an order now and has no lasting cause."""
+        yield from self._why_not_active(engine)
+        yield from self._why_not_linked()
+        if not self.world.plan.faults and engine._desk.symbol_locks:
+            yield f"locked are {engine._desk.symbol_locks}"
+
+    def _why_not_active(self, engine: Engine) -> Iterator[str]:
+        desk = engine._desk
+        has_faults = bool(self.world.plan.faults)
+        for cause in desk.guards.causes():
+            kinds = LASTING.get(cause.cause)
+            if kinds is None or not has_faults or (kinds and not self.notes.has_planned(*kinds)):
+                yield f"the state is {desk.guards.state} for {cause.cause}: {cause.detail}"
+        if desk.guards.state is not TradingState.ACTIVE and not desk.guards.causes():
+            yield f"the state is {desk.guards.state} without a cause"
+
+    def _why_not_linked(self) -> Iterator[str]:
+        hearing = self.notes.hearing
+        if any(latch is not Latch.CLEAR for latch in hearing.latches.values()) and not self.notes.has_planned(
+            "kill", "kill_then_crash", "latch_torn", "disk_full", "redis_restored"
+        ):
+            yield f"the kill latch is {hearing.latches}"
+        if not all(hearing.streams.values()):
+            yield f"streams are {hearing.streams}"
+        if not all(hearing.stores.values()):
+            yield f"stores are {hearing.stores}"
+        lease = hearing.lease
+        if lease is None or not lease.held or lease.deadline_mono_ns - self.world.mono_ns < 2 * SECOND_NS:
+            yield f"the lease is {lease}"
+        pass_ns = hearing.good_pass_ns
+        if pass_ns is None or self.world.mono_ns - pass_ns > 2 * 15 * SECOND_NS:
+            yield "there was no good pass for 30 s"
+        if self.world.mono_ns - hearing.feed_ns > FEED_AGE_S * SECOND_NS:
+            yield "the feed is silent"
+
+
+def _say(positions: Mapping[Any, Decimal]) -> str:
+    return ", ".join(f"{symbol} {quantity}" for symbol, quantity in sorted(positions.items())) or "nothing"

@@ -1,0 +1,109 @@
+"""Whether the engine counts at least as much exposure as there is, at every moment, symbol by symbol and side by side.
+
+Judges I5. What an order of ours can still add is what the exchange has of it, executed and open, less what the books
+of this life have taken in; the engine's worst case must hold that much. Orders that somebody else gave are no part of
+it before they are seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import islice
+
+from quant_trading_system.core.effects import Effect, Remember
+from quant_trading_system.core.events import (
+    AnyEvent,
+    BrokerSnapshot,
+    CancelAnswered,
+    LookupAnswered,
+    OrderAnswered,
+    OrderDropped,
+    OrderInDoubt,
+    OrderRefused,
+    OrderSending,
+    OrderUpdated,
+    Restored,
+)
+from quant_trading_system.core.records import FillRecord
+from quant_trading_system.core.types import Symbol
+from quant_trading_system.engine.risk_view import build_exposure
+from quant_trading_system.simulator.orders import SimOrder
+from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.notes import Notes
+from tests.simulation.checkers.seam import PREFIX
+
+ZERO = Decimal(0)
+
+
+class Exposure(Judge):
+    """Compares after every event about orders, and every second while something is open."""
+
+    invariants = ("I5",)
+    watches = (
+        OrderSending, OrderAnswered, OrderRefused, OrderInDoubt, OrderDropped, OrderUpdated, LookupAnswered,
+        CancelAnswered, BrokerSnapshot, Restored,
+    )  # fmt: skip
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__(notes)
+        self._booked: dict[str, Decimal] = defaultdict(Decimal)  # by broker order id, in this life's books
+        self._open: dict[str, SimOrder] = {}  # orders of ours that can still reach our books
+        self._orders_seen = 0
+        self._is_ready = False
+
+    def on_start(self) -> None:
+        self._booked.clear()
+        self._open.clear()
+        self._orders_seen = 0
+        self._is_ready = False
+
+    def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if type(effect) is Remember and type(effect.record) is FillRecord:
+                self._booked[effect.record.broker_order_id] += effect.record.quantity
+
+    def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        if isinstance(event, Restored):
+            for broker_order_id, cumulative in event.known_executions:
+                self._booked[broker_order_id] = max(self._booked[broker_order_id], cumulative)
+            self._is_ready = True
+        self._compare()
+
+    def on_second(self) -> None:
+        self._compare()
+
+    def _compare(self) -> None:
+        engine = self.world.engine
+        if engine is None or not self._is_ready:
+            return
+        self._look_for_new()
+        needs: dict[tuple[str, str], Decimal] = {}
+        for order in list(self._open.values()):
+            need = self._need(order)
+            if need > ZERO:
+                needs[order.symbol, order.side] = needs.get((order.symbol, order.side), ZERO) + need
+        for (symbol, side), need in needs.items():
+            view = build_exposure(engine._desk, Symbol(symbol))
+            counted = view.open_buy if side == "buy" else view.open_sell
+            if counted < need:
+                text = f"{side}s of {symbol}: {need} shares can still come, the engine counts {counted}"
+                self.notes.fail("I5", f"{symbol} {side} {self.world.incarnation}", text)
+
+    def _look_for_new(self) -> None:
+        orders = self.truth.by_id
+        if len(orders) == self._orders_seen:
+            return
+        for order in islice(orders.values(), self._orders_seen, None):
+            if order.client_order_id.startswith(PREFIX) and order.parent_id is None:
+                self._open[order.id] = order
+        self._orders_seen = len(orders)
+
+    def _need(self, order: SimOrder) -> Decimal:
+        """Shares of one order that may still reach our books."""
+        reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
+        booked = self._booked[order.id]
+        if not order.is_open and booked >= reachable:
+            del self._open[order.id]
+        return max(ZERO, reachable - booked)

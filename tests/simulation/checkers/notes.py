@@ -1,0 +1,265 @@
+"""What the judges know together: each order's story as it was told, approved, sent and seen, and what the engine heard.
+
+Decides nothing. Facts come from events and effects as they pass, from the tap, and from the exchange's books; a new
+life of the daemon begins with the pages about its own hearing blank, and keeps those about orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from quant_trading_system.core.effects import Effect, Remember, SendOrder
+from quant_trading_system.core.events import (
+    AnyEvent,
+    BrokerSnapshot,
+    HealthSeen,
+    LatchSeen,
+    LeaseSeen,
+    LookupAnswered,
+    OperatorAsked,
+    OrderAnswered,
+    OrderDropped,
+    OrderRefused,
+    OrderSending,
+    OrderUpdated,
+    QuoteSeen,
+    Restored,
+    Stopping,
+    StoreSeen,
+    StreamDown,
+    StreamUp,
+)
+from quant_trading_system.core.records import DecisionRecord, OrderRecord, ReconciliationRecord
+from quant_trading_system.core.types import Latch, Store, Stream
+from quant_trading_system.core.values import Approved
+from tests.simulation.checkers.seam import Truth, World
+
+SECOND_NS = 1_000_000_000
+
+
+class Story(Struct):
+    """One order of ours. Times are monotonic nanoseconds."""
+
+    client_order_id: str
+    life: int = 0  # the incarnation that approved it
+    approved: Approved | None = None
+    decision: DecisionRecord | None = None
+    sending_ns: int | None = None  # the gateway said that bytes are being written
+    dropped_ns: int | None = None  # the gateway said that not one byte left
+    refused: bool = False
+    answered: bool = False
+    posts: list[bytes] = []
+    arrived_ns: int | None = None  # at the broker, first time
+    words: set[str] = set()  # status words of the broker that the engine was told
+    status: str = ""  # of the newest record
+    status_ns: int = 0
+    filled: Decimal = Decimal(0)
+    is_final: bool = False
+    passes_since_doubt: int = 0
+
+
+class Hearing(Struct):
+    """What the engine of one life was told, and since when something forbids new exposure."""
+
+    restored: Restored | None = None
+    latches: dict[Store, Latch] = {}
+    streams: dict[Stream, bool] = {}
+    stores: dict[Store, bool] = {}
+    lease: LeaseSeen | None = None
+    good_pass_ns: int | None = None
+    good_passes: int = 0
+    is_stopping: bool = False
+    is_paused: bool = False
+    feed_ns: int = 0
+    sane_quotes: dict[str, int] = {}
+    shut_since: dict[str, int] = {}
+    """Why new exposure is forbidden, by what was told alone, and since when."""
+
+
+class Notes:
+    """Kept by the judges' clerk: `take` is called after every step of the engine, before the judges."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.truth = Truth(world)
+        self.stories: dict[str, Story] = {}
+        self.hearing = Hearing()
+        self.epochs: dict[int, int] = {}
+        """The newest epoch each incarnation was told it holds."""
+        self.lease_epochs: dict[int, int] = {}
+        """Every epoch of the lease among the committed rows, and when it was first seen there."""
+        self._failed: set[tuple[str, str]] = set()
+        self._events = MappingProxyType(
+            {
+                LatchSeen: self._on_latch,
+                StreamUp: self._on_stream,
+                StreamDown: self._on_stream,
+                StoreSeen: self._on_store,
+                LeaseSeen: self._on_lease,
+                Restored: self._on_restored,
+                Stopping: self._on_stopping,
+                OperatorAsked: self._on_operator,
+                HealthSeen: self._on_health,
+                OrderSending: self._on_sending,
+                OrderDropped: self._on_dropped,
+                OrderRefused: self._on_refused,
+                OrderAnswered: self._on_answered,
+                OrderUpdated: self._on_picture,
+                LookupAnswered: self._on_lookup,
+                BrokerSnapshot: self._on_snapshot,
+            }
+        )
+
+    # for judges
+
+    def fail(self, invariant: str, subject: str, text: str) -> None:
+        """Report a violation, once for each subject."""
+        if (invariant, subject) not in self._failed:
+            self._failed.add((invariant, subject))
+            self.world.violation(f"{invariant} at {self.world.elapsed_s:.1f} s: {text}")
+
+    def story(self, client_order_id: str) -> Story:
+        found = self.stories.get(client_order_id)
+        if found is None:
+            found = self.stories[client_order_id] = Story(client_order_id)
+        return found
+
+    def has_planned(self, *kinds: str) -> bool:
+        """Whether the plan holds a fault of these kinds."""
+        return any(fault.kind in kinds for fault in self.world.plan.faults)
+
+    def shut(self, reason: str, is_shut: bool) -> None:
+        """Note since when a reason forbids new exposure, or that it does no longer."""
+        if is_shut:
+            self.hearing.shut_since.setdefault(reason, self.world.mono_ns)
+        else:
+            self.hearing.shut_since.pop(reason, None)
+
+    # what passes
+
+    def look_at_lease(self) -> None:
+        """Note the epoch that the database holds now."""
+        for row in self.world.committed("lease").values():
+            self.lease_epochs.setdefault(row["epoch"], self.world.mono_ns)
+
+    def begin_life(self) -> None:
+        """A process starts: it has heard nothing."""
+        self.hearing = Hearing()
+        self.hearing.latches = dict.fromkeys(Store, Latch.MISSING)
+        self.hearing.streams = dict.fromkeys(Stream, False)
+        self.shut("latch", True)
+        self.shut("streams", True)
+
+    def on_quote(self, event: QuoteSeen) -> None:
+        if 0 < event.bid_price <= event.ask_price:
+            self.hearing.sane_quotes[event.symbol] = event.mono_ns
+
+    def take(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        handler = self._events.get(type(event))
+        if handler is not None:
+            handler(event)  # type: ignore[operator]
+        for effect in effects:
+            if type(effect) is Remember:
+                record = effect.record
+                if type(record) is OrderRecord:
+                    self._on_order_record(record)
+                elif type(record) is DecisionRecord and record.client_order_id is not None:
+                    self.story(record.client_order_id).decision = record
+                elif type(record) is ReconciliationRecord:
+                    self._on_pass(event, record)
+            elif type(effect) is SendOrder:
+                story = self.story(effect.approved.intent.client_order_id)
+                story.life, story.approved = self.world.incarnation, effect.approved
+
+    def _on_order_record(self, record: OrderRecord) -> None:
+        story = self.story(record.client_order_id)
+        if record.status != story.status:
+            story.status, story.status_ns = record.status, self.world.mono_ns
+            if record.status == "UNKNOWN":
+                story.passes_since_doubt = 0
+        story.filled, story.is_final = record.filled_quantity, record.is_final
+
+    def _on_pass(self, event: AnyEvent, record: ReconciliationRecord) -> None:
+        if isinstance(event, BrokerSnapshot) and record.result in ("clean", "differences"):
+            self.hearing.good_pass_ns = event.started_mono_ns
+            self.hearing.good_passes += 1
+            for story in self.stories.values():
+                if story.status == "UNKNOWN" and event.started_mono_ns >= story.status_ns:
+                    story.passes_since_doubt += 1
+
+    def _on_latch(self, event: LatchSeen) -> None:
+        self.hearing.latches[event.store] = event.latch
+        self.shut("latch", any(latch is not Latch.CLEAR for latch in self.hearing.latches.values()))
+
+    def _on_stream(self, event: StreamUp | StreamDown) -> None:
+        self.hearing.streams[event.stream] = isinstance(event, StreamUp)
+        self.shut("streams", not all(self.hearing.streams.values()))
+
+    def _on_store(self, event: StoreSeen) -> None:
+        self.hearing.stores[event.store] = event.is_up
+        self.shut("stores", not all(self.hearing.stores.values()))
+
+    def _on_lease(self, event: LeaseSeen) -> None:
+        self.hearing.lease = event
+        if event.held:
+            self.epochs[self.world.incarnation] = event.epoch
+
+    def _on_restored(self, event: Restored) -> None:
+        self.hearing.restored = event
+        for saved in event.orders:
+            story = self.story(saved.client_order_id)
+            story.status_ns = self.world.mono_ns
+            story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
+            story.passes_since_doubt = 0
+
+    def _on_stopping(self, _event: Stopping) -> None:
+        self.hearing.is_stopping = True
+        self.shut("stopping", True)
+
+    def _on_operator(self, event: OperatorAsked) -> None:
+        if event.command == "kill":
+            self.shut("kill asked", True)
+        elif event.command == "reset":
+            self.shut("kill asked", False)
+        elif event.command in ("pause", "resume"):
+            self.shut("paused", event.command == "pause")
+
+    def _on_health(self, event: HealthSeen) -> None:
+        if event.clock_skew_s is not None:
+            self.shut("clock skew", abs(event.clock_skew_s) > 1.0)
+
+    def _on_sending(self, event: OrderSending) -> None:
+        self.story(event.client_order_id).sending_ns = event.mono_ns
+
+    def _on_dropped(self, event: OrderDropped) -> None:
+        self.story(event.client_order_id).dropped_ns = event.mono_ns
+
+    def _on_refused(self, event: OrderRefused) -> None:
+        self.story(event.client_order_id).refused = True
+
+    def _on_answered(self, event: OrderAnswered) -> None:
+        story = self.story(event.client_order_id)
+        story.answered = True
+        story.words.add(event.order.status)
+
+    def _on_picture(self, event: OrderUpdated) -> None:
+        self._see(event.order.client_order_id, event.order.status)
+        if event.word != event.order.status:
+            self._see(event.order.client_order_id, event.word)
+
+    def _on_lookup(self, event: LookupAnswered) -> None:
+        if event.order is not None:
+            self._see(event.client_order_id, event.order.status)
+
+    def _on_snapshot(self, event: BrokerSnapshot) -> None:
+        for order in event.closed_orders:
+            self._see(order.client_order_id, order.status)
+
+    def _see(self, client_order_id: str, word: str) -> None:
+        story = self.stories.get(client_order_id)
+        if story is not None:
+            story.words.add(word)

@@ -1,0 +1,94 @@
+"""What the checkers may look at: the world's clock, the exchange's own books, committed rows, and the engine's view.
+
+Decides nothing. Everything here is read; nothing of the code under test is asked for an opinion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any, Protocol
+
+from quant_trading_system.engine.engine import Engine
+from quant_trading_system.simulator.events import Execution
+from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.orders import SimOrder
+from tests.simulation.plan import Plan
+
+Row = Mapping[str, Any]
+PREFIX = "qts-"
+"""Every client order id of this program begins so."""
+
+
+class Tap(Protocol):
+    """A REST request that reached the broker. `sent_mono_ns`: when its first byte left; `mono_ns`: when it arrived."""
+
+    @property
+    def venue_ns(self) -> int: ...
+    @property
+    def mono_ns(self) -> int: ...
+    @property
+    def sent_mono_ns(self) -> int: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def body(self) -> bytes | None: ...
+
+
+class World(Protocol):
+    """The simulated world as far as a judge may see it."""
+
+    plan: Plan
+    incarnation: int
+
+    @property
+    def elapsed_s(self) -> float: ...
+    @property
+    def mono_ns(self) -> int: ...
+    @property
+    def exchange(self) -> Exchange: ...
+    @property
+    def engine(self) -> Engine | None: ...
+    def committed(self, table: str) -> Mapping[Any, Row]: ...
+    def reach(self, name: str) -> None: ...
+    def violation(self, text: str) -> None: ...
+
+
+class Truth:
+    """The exchange's own books, read beside its interfaces, so that no fault of an answer can colour them."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def orders(self) -> Iterator[SimOrder]:
+        """Every order of the account, also those whose client id another one took later."""
+        return self._world.exchange._index.all()
+
+    @property
+    def by_id(self) -> Mapping[str, SimOrder]:
+        """Every order by the broker's id, in the order in which they came."""
+        return self._world.exchange._index._by_id
+
+    def open_orders(self) -> list[SimOrder]:
+        return self._world.exchange._index.open()
+
+    def order(self, client_order_id: str) -> SimOrder | None:
+        return self._world.exchange._index._by_client_id.get(client_order_id)
+
+    def position(self, symbol: str) -> Decimal:
+        return self._world.exchange._books.qty(symbol)
+
+    def positions(self) -> dict[str, Decimal]:
+        return {held.symbol: held.qty for held in self._world.exchange._books.positions()}
+
+    @property
+    def cash_usd(self) -> Decimal:
+        return self._world.exchange._books.cash
+
+    @property
+    def executions(self) -> list[Execution]:
+        return self._world.exchange._books.executions

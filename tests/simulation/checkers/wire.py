@@ -1,0 +1,164 @@
+"""What arrives at the broker: stored before, by the holder of the lease, under an id that is a function, as approved.
+
+Judges I1 (durable before wire), I2 (one order an intent), I3 (stable identity), I7 (what was approved is what was
+sent), I25 (one writer). The row is looked up among the committed ones in the moment the request arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from decimal import Decimal
+
+import msgspec
+
+from quant_trading_system.simulator.orders import SimOrder
+from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.notes import Story
+from tests.simulation.checkers.seam import PREFIX, Row, Tap
+
+ORDERS = "/v2/orders"
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+COLUMNS = {
+    "symbol": "symbol", "side": "side", "qty": "quantity", "type": "order_type", "time_in_force": "time_in_force",
+    "limit_price": "limit_price", "stop_price": "stop_price", "client_order_id": "client_order_id",
+}  # fmt: skip
+"""Keys of the request's body, and the columns of the intent's row that they must equal."""
+LEG_KEYS = {"order_class", "take_profit", "stop_loss"}
+
+
+class Wire(Judge):
+    """Looks at every request that can make or change an order."""
+
+    invariants = ("I1", "I2", "I3", "I7", "I25")
+
+    def on_request(self, tap: Tap) -> None:
+        path = tap.path.partition("?")[0]
+        if tap.method == "GET" or not path.startswith(ORDERS):
+            return
+        self._judge_holder(tap)
+        if tap.method in ("POST", "PATCH"):
+            self._judge_order(tap)
+
+    def _judge_holder(self, tap: Tap) -> None:
+        """No byte by a stale holder: the epoch of the sender is the newest, when its bytes left."""
+        notes = self.notes
+        epoch = notes.epochs.get(tap.incarnation)
+        newer = [other for other, mono_ns in notes.lease_epochs.items() if mono_ns < tap.sent_mono_ns]
+        if epoch is not None and newer and epoch < max(newer):
+            text = f"{tap.method} {tap.path} by the holder of epoch {epoch}, while {max(newer)} was taken"
+            notes.fail("I25", f"{tap.incarnation}", text)
+
+    def _judge_order(self, tap: Tap) -> None:
+        notes = self.notes
+        fields = msgspec.json.decode(tap.body or b"{}")
+        client_order_id = fields.get("client_order_id", "")
+        row = self.world.committed("intents").get((client_order_id,))
+        if row is None:
+            notes.fail("I1", client_order_id, f"{tap.method} {client_order_id} arrived without a committed intent")
+            return
+        story = notes.story(client_order_id)
+        body = tap.body or b""
+        if bytes(row["payload"]) != body:
+            notes.fail("I7", client_order_id, f"{client_order_id}: {body!r} arrived, stored is {row['payload']!r}")
+        if story.posts and story.posts[0] != body:
+            notes.fail("I3", client_order_id, f"{client_order_id}: a retry differs: {story.posts[0]!r}, then {body!r}")
+        story.posts.append(body)
+        if story.arrived_ns is None:
+            story.arrived_ns = tap.mono_ns
+        if story.life != tap.incarnation:
+            text = f"{client_order_id} was sent by incarnation {tap.incarnation}, approved in {story.life}"
+            notes.fail("I2", client_order_id, text)
+        self._judge_fields(client_order_id, fields, row, story)
+        self._judge_identity(client_order_id, row)
+
+    def _judge_fields(self, client_order_id: str, fields: dict[str, object], row: Row, story: Story) -> None:
+        intent = None if story.approved is None else story.approved.intent
+        for key, column in COLUMNS.items():
+            sent = fields.get(key)
+            approved = None if intent is None else getattr(intent, column)
+            for whose, value in (("stored", row[column]), ("approved", approved)):
+                if whose == "approved" and intent is None:
+                    continue
+                if not _equal(sent, value):
+                    text = f"{client_order_id}: {key} {sent} was sent, {whose} is {value}"
+                    self.notes.fail("I7", f"{client_order_id} {key}", text)
+        strange = set(fields) - set(COLUMNS) - LEG_KEYS
+        if strange:
+            text = f"{client_order_id}: {', '.join(sorted(strange))} was sent and never approved"
+            self.notes.fail("I7", client_order_id, text)
+
+    def _judge_identity(self, client_order_id: str, row: Row) -> None:
+        instances = list(self.world.committed("instance").values())
+        if not instances:
+            return
+        account = str(instances[0]["account"] or "")
+        expected = (
+            f"{PREFIX}{_token(instances[0]['token'])}-{_hash(account, 4)}-{row['strategy']}-{_base36(row['sequence'])}"
+        )
+        if client_order_id != expected:
+            text = f"{client_order_id} is not the function of account, instance, strategy and sequence: {expected}"
+            self.notes.fail("I3", client_order_id, text)
+
+    def at_end(self) -> None:
+        self._judge_broker_orders()
+        rows = list(self.world.committed("intents").values())
+        for column in ("sequence", "decision_id"):
+            for value, count in Counter(row[column] for row in rows).items():
+                if count > 1:
+                    self.notes.fail("I2", f"{column} {value}", f"{count} intents share the {column} {value}")
+
+    def _judge_broker_orders(self) -> None:
+        orders = list(self.truth.orders())
+        by_id = {order.id: order for order in orders}
+        counts = Counter(order.client_order_id for order in orders)
+        intents = self.world.committed("intents")
+        for order in orders:
+            subject = order.client_order_id
+            if (subject,) in intents:
+                if counts[subject] > 1:
+                    self.notes.fail("I2", subject, f"{counts[subject]} broker orders of the intent {subject}")
+                self._judge_made(order)
+            elif not _is_external(order, by_id):
+                self.notes.fail("I2", subject, f"broker order {subject} is neither of an intent nor of anybody else")
+
+    def _judge_made(self, order: SimOrder) -> None:
+        """What the exchange made of it is what was sent."""
+        story = self.notes.stories.get(order.client_order_id)
+        if story is None or not story.posts:
+            return
+        sent = msgspec.json.decode(story.posts[0])
+        for key in ("symbol", "side", "qty", "limit_price", "stop_price"):
+            if not _equal(sent.get(key), getattr(order, key)):
+                text = f"{order.client_order_id}: {key} {sent.get(key)} was sent, the broker has {getattr(order, key)}"
+                self.notes.fail("I7", f"{order.client_order_id} {key}", text)
+
+
+def _is_external(order: SimOrder, by_id: dict[str, SimOrder]) -> bool:
+    """Given in the broker's app, a leg of an order, or what replaced one."""
+    return order.source == "app" or order.parent_id is not None or order.replaces in by_id
+
+
+def _equal(sent: object, value: object) -> bool:
+    if sent is None or value is None:
+        return sent is None and value is None
+    if isinstance(value, Decimal):
+        return Decimal(str(sent)) == value
+    return str(sent) == str(value)
+
+
+def _token(token: str) -> str:
+    return token if re.fullmatch(r"[0-9a-z]{8}", token) else _hash(token, 8)
+
+
+def _hash(text: str, characters: int) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:characters]
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = DIGITS[digit] + text
+    return text
