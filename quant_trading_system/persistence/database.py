@@ -7,9 +7,9 @@ Two pools: the order path has its own, so that a slow page of the dashboard or a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
@@ -58,6 +58,16 @@ UNREACHABLE = (
 MISCONFIGURED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 
 Connection: TypeAlias = asyncpg.Connection
+
+
+class Driver(Protocol):
+    """What makes connections: asyncpg itself, or what a simulation puts in its place."""
+
+    @property
+    def connect(self) -> Callable[..., Awaitable[Connection]]: ...
+
+    @property
+    def create_pool(self) -> Callable[..., Awaitable[asyncpg.Pool]]: ...
 
 
 def normalise_dsn(url: str) -> str:
@@ -114,14 +124,16 @@ def session_settings(*, statement_seconds: float) -> dict[str, str]:
     }
 
 
-async def connect(dsn: str, *, statement_seconds: float = STATEMENT_SECONDS_MAX) -> Connection:
+async def connect(
+    dsn: str, *, statement_seconds: float = STATEMENT_SECONDS_MAX, driver: Driver = asyncpg
+) -> Connection:
     """One connection of its own, outside the pools.
 
     Raises:
         StoreUnavailable: it cannot be had within `CONNECT_SECONDS_MAX`.
     """
     try:
-        return await asyncpg.connect(
+        return await driver.connect(
             normalise_dsn(dsn),
             timeout=CONNECT_SECONDS_MAX,
             command_timeout=statement_seconds + 1.0,
@@ -152,8 +164,9 @@ async def _keep_session(_connection: Connection) -> None:
 class Database:
     """The pools of one database. `connect` once, `close` once; a broken connection is replaced when it is asked for."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, driver: Driver = asyncpg) -> None:
         self.dsn = normalise_dsn(dsn)
+        self._driver = driver
         self._pool: asyncpg.Pool | None = None
         self._orders: asyncpg.Pool | None = None
 
@@ -180,6 +193,14 @@ class Database:
         except UNREACHABLE as error:
             await self.close()
             raise unavailable(error) from error
+
+    async def connect_alone(self, *, statement_seconds: float) -> Connection:
+        """One connection outside the pools, for whoever keeps a lock on it.
+
+        Raises:
+            StoreUnavailable: it cannot be had within `CONNECT_SECONDS_MAX`.
+        """
+        return await connect(self.dsn, statement_seconds=statement_seconds, driver=self._driver)
 
     async def close(self, *, timeout_s: float = 5.0) -> None:
         """Close both pools; connections still in use after `timeout_s` are cut."""
@@ -239,7 +260,7 @@ class Database:
         return {key: str(value) for key, value in row.items()}
 
     async def _make_pool(self, least: int, most: int, *, statement_seconds: float, reset: Any) -> asyncpg.Pool:
-        return await asyncpg.create_pool(
+        return await self._driver.create_pool(
             self.dsn,
             min_size=least,
             max_size=most,

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Protocol
 
 from quant_trading_system.core.failpoints import failpoint
+
+
+class Disk(Protocol):
+    """The calls by which bytes become durable: those of `os`, or what a simulated path brings in their place."""
+
+    def open(self, path: Path, flags: int, mode: int = 0o777, /) -> int: ...
+    def write(self, descriptor: int, data: memoryview, /) -> int: ...
+    def pwrite(self, descriptor: int, data: bytes, offset: int, /) -> int: ...
+    def ftruncate(self, descriptor: int, length: int, /) -> None: ...
+    def fsync(self, descriptor: int, /) -> None: ...
+    def close(self, descriptor: int, /) -> None: ...
+
+
+def disk_of(path: Path) -> Disk:
+    """Where the bytes of a path lie."""
+    simulated: Disk | None = getattr(path, "disk", None)
+    return os if simulated is None else simulated
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -16,10 +34,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _fill(partial, content)
         failpoint("files.before_rename")
         partial.replace(path)
         failpoint("files.after_rename")
@@ -31,8 +46,21 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make what was renamed in it survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    disk = disk_of(folder)
+    descriptor = disk.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
+        disk.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        disk.close(descriptor)
+
+
+def _fill(path: Path, content: bytes) -> None:
+    disk = disk_of(path)
+    descriptor = disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[disk.write(descriptor, rest) :]
+        disk.fsync(descriptor)
+    finally:
+        disk.close(descriptor)

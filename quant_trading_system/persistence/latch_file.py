@@ -17,7 +17,7 @@ import msgspec
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Latch, Store
 from quant_trading_system.persistence.errors import StoreUnavailable
-from quant_trading_system.persistence.files import sync_folder
+from quant_trading_system.persistence.files import disk_of, sync_folder
 
 FILE_NAME = "kill.latch"
 SIZE_BYTES = 4096  # one block, so that the spare holds all the space a write will need
@@ -153,13 +153,14 @@ def _decode(raw: bytes) -> LatchContent | None:
 
 def _put(path: Path, data: bytes, flags: int) -> None:
     """Overwrite the first bytes of `path` without giving its blocks back, and make it durable."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    disk = disk_of(path)
+    descriptor = disk.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
     try:
-        written = os.pwrite(descriptor, data, 0)
+        written = disk.pwrite(descriptor, data, 0)
         if written != len(data):
             raise OSError(28, "no space left on device")
-        os.ftruncate(descriptor, len(data))
+        disk.ftruncate(descriptor, len(data))
         failpoint("latch_file.before_fsync")
-        os.fsync(descriptor)
+        disk.fsync(descriptor)
     finally:
-        os.close(descriptor)
+        disk.close(descriptor)

@@ -22,7 +22,7 @@ from msgspec import Struct
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import MonoNanos
-from quant_trading_system.persistence.database import UNREACHABLE, Database, connect, unavailable
+from quant_trading_system.persistence.database import UNREACHABLE, Database, unavailable
 from quant_trading_system.persistence.errors import StoreUnavailable
 
 TTL_S = 10.0  # control P2
@@ -73,7 +73,7 @@ class Lease:
         term_s: float = TTL_S,
         wait_allowed: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
-        self._dsn = db.dsn
+        self._db = db
         self._wait_allowed = wait_allowed
         self._account = account
         self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -119,7 +119,7 @@ class Lease:
             StoreUnavailable: the database does not answer.
         """
         assert self._connection is None, "the lease is taken once"
-        connection = await connect(self._dsn, statement_seconds=STATEMENT_SECONDS_MAX)
+        connection = await self._db.connect_alone(statement_seconds=STATEMENT_SECONDS_MAX)
         return await self._acquire_on(connection, self._lock)
 
     async def wait_and_acquire(self, on_waiting: OnWaiting) -> int:
@@ -131,7 +131,7 @@ class Lease:
 
         while True:
             try:
-                connection = await connect(self._dsn, statement_seconds=STATEMENT_SECONDS_MAX)
+                connection = await self._db.connect_alone(statement_seconds=STATEMENT_SECONDS_MAX)
                 return await self._acquire_on(connection, lock)
             except StoreUnavailable as error:
                 on_waiting(None, error.detail)

@@ -75,8 +75,11 @@ class RedisState:
         prefix: str = "qts",
         on_health: OnHealth = lambda _up, _detail: None,
         wait_allowed: Callable[[], Awaitable[None]] = _at_once,
+        make_client: Callable[[str], Any] = _client,
+        probe_period_s: float = PROBE_PERIOD_S,
     ) -> None:
-        self._client = _client(url)
+        self._client = make_client(url)
+        self._probe_period_s = probe_period_s
         self._prefix = prefix
         self._on_health = on_health
         self._wait_allowed = wait_allowed
@@ -167,7 +170,7 @@ class RedisState:
             if is_filled and not self.is_up:
                 await self._wait_allowed()
             self._set_health(is_filled)
-            await asyncio.sleep(PROBE_PERIOD_S)
+            await asyncio.sleep(self._probe_period_s)
 
     async def _is_filled(self) -> bool:
         """Whether Redis answers and holds the snapshot; puts it back where it does not."""

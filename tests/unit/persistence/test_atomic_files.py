@@ -19,7 +19,7 @@ def broken(*_arguments: object) -> None:
 
 @pytest.mark.requirement("R162")
 @pytest.mark.parametrize(
-    ("owner", "name"), [(os, "fsync"), (Path, "replace"), (Path, "open")], ids=["sync", "rename", "open"]
+    ("owner", "name"), [(os, "fsync"), (Path, "replace"), (os, "open")], ids=["sync", "rename", "open"]
 )
 def test_a_write_that_fails_at_any_step_leaves_the_old_file_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
