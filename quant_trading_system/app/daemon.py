@@ -28,7 +28,7 @@ from quant_trading_system.app.steps.risk import risk
 from quant_trading_system.app.steps.strategies import strategies
 from quant_trading_system.app.supervisor import Supervisor, TaskEnded
 from quant_trading_system.app.waiting import wait_until
-from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure
+from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal, TemporaryFailure
 from quant_trading_system.core.events import Started, Stopping
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Mode
@@ -229,7 +229,9 @@ class Daemon:
     def _on_task_ended(self, ended: TaskEnded) -> None:
         cause = ended.cause
         self._parts.note_component_error(ended.name)
-        if isinstance(cause, OperatorError):
+        if isinstance(cause, SafetyRefusal) and ended.name == "lease" and self._parts.settings.trade.is_standby:
+            self.fail(TemporaryFailure(cause.message, fix="a restart stands by"))
+        elif isinstance(cause, OperatorError):
             self.fail(cause)
         elif isinstance(cause, BrokerAuthError):
             self.fail(

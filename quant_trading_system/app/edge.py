@@ -44,6 +44,17 @@ async def bring_to_head(dsn: str) -> str:
     return schema.head()
 
 
+async def has_schema(dsn: str) -> bool:
+    """Whether a schema was made in this database already; one of a later version is refused.
+
+    Raises:
+        OperatorError: this version does not know the schema (exit 4).
+    """
+    found = await schema.current(dsn)
+    schema.refuse_unknown(found)
+    return found is not None
+
+
 def open_tape(folder: Path) -> TapeWriter:
     """A tape in its folder, which is made now: one that cannot be kept is found before anything trades."""
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -67,6 +78,7 @@ class Edge:
 
     make_http: Callable[..., AlpacaHttp] = AlpacaHttp
     open_socket: Callable[..., AbstractAsyncContextManager[Socket]] = open_socket
+    has_schema: Callable[[str], Awaitable[bool]] = has_schema
     bring_to_head: Callable[[str], Awaitable[str]] = bring_to_head
     open_database: Callable[[str], Database] = Database
     make_latch_file: Callable[[Path], LatchFile] = LatchFile

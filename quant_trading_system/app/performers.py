@@ -29,7 +29,7 @@ from quant_trading_system.core.effects import (
     RequestReconciliation,
     SendOrder,
 )
-from quant_trading_system.core.errors import Bug, VenueError
+from quant_trading_system.core.errors import Bug, Unavailable, VenueError
 from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
@@ -58,6 +58,7 @@ class Performers:
         on_failure: Callable[[TaskEnded], None],
         cycle_stream: Callable[[CycleStream], None] = lambda _effect: None,
         allow_healing: Callable[[AllowHealing], None] = lambda _effect: None,
+        refusal_to_cancel: Callable[[bool], str | None] = lambda _is_urgent: None,
     ) -> None:
         self._group = group
         self._inbox = inbox
@@ -70,6 +71,7 @@ class Performers:
         self._remember = remember
         self._answer = answer
         self._on_failure = on_failure
+        self._refusal_to_cancel = refusal_to_cancel
         self._running: set[asyncio.Task[None]] = set()
         self._is_cancelling_all = False
         self._actions: dict[type[Effect], Callable[[Any], None]] = {
@@ -112,7 +114,7 @@ class Performers:
     async def _cancel_order(self, effect: CancelOrder) -> None:
         failpoint("performers.before_cancel")
         try:
-            reply = await self._cancel.cancel(effect.broker_order_id)
+            reply = await self._cancel.cancel(effect.broker_order_id, before_write=self._may_cancel)
         except VenueError as error:
             self._inbox.put(
                 CancelInDoubt(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),
@@ -132,6 +134,13 @@ class Performers:
             Lane.ORDERS,
         )
 
+    def _may_cancel(self) -> None:
+        """In the loop step of the write: what another daemon leads by now is not ours to touch (fault K2)."""
+        _raise_if(self._refusal_to_cancel(False))
+
+    def _may_cancel_all(self) -> None:
+        _raise_if(self._refusal_to_cancel(True))
+
     def _start_cancel_all(self, effect: CancelEverything) -> None:
         if not self._is_cancelling_all:
             self._is_cancelling_all = True
@@ -144,7 +153,7 @@ class Performers:
                 await asyncio.sleep(CANCEL_ALL_DELAYS_S[min(number, len(CANCEL_ALL_DELAYS_S) - 1)])
                 failpoint("performers.before_cancel_all")
                 try:
-                    await self._cancel.cancel_all()
+                    await self._cancel.cancel_all(before_write=self._may_cancel_all)
                     failpoint("performers.after_cancel_all")
                     if not await self._read.open_orders():
                         return
@@ -168,3 +177,8 @@ class Performers:
         self._inbox.put(
             LookupAnswered(client_order_id=effect.client_order_id, order=order, **stamps(self._clock)), Lane.ORDERS
         )
+
+
+def _raise_if(refusal: str | None) -> None:
+    if refusal is not None:
+        raise Unavailable(f"not sent: {refusal}")

@@ -38,6 +38,8 @@ class StepReport:
 @dataclass(slots=True)
 class StartupReport:
     steps: list[StepReport] = field(default_factory=list)
+    limit: asyncio.Timeout | None = None
+    """Of the step that is being entered; a standby, which waits without end, moves it."""
 
     @property
     def is_done(self) -> bool:
@@ -66,7 +68,7 @@ async def serve(
             entry.state = "starting"
             started_s = time.monotonic()
             try:
-                async with asyncio.timeout(step.timeout_s):
+                async with asyncio.timeout(step.timeout_s) as report.limit:
                     entry.detail = await stack.enter_async_context(step.enter())
             except TimeoutError as error:
                 entry.state = "failed"

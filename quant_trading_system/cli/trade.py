@@ -29,6 +29,9 @@ from quant_trading_system.cli.options import (
 @click.option("--capital", type=AMOUNT, metavar="USD", help="What strategies may use, never more than the equity.")
 @click.option("--max-position-size", type=AMOUNT, metavar="USD", help="Largest position of one symbol.")
 @click.option("--dry-run", is_flag=True, default=None, help="Everything but the wire.")
+@click.option(
+    "--standby", is_flag=True, default=None, help="Wait until the daemon that trades with this database ends; follow."
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The session's report as JSON.")
 @verbose_option
 @click.option("--http", "listen", type=LISTEN, metavar="HOST:PORT", help="Dashboard, API and metrics.")
@@ -51,6 +54,7 @@ def trade(
     capital: Decimal | None,
     max_position_size: Decimal | None,
     dry_run: bool | None,
+    standby: bool | None,
     output: Path | None,
     verbose: bool,
     listen: str | None,
@@ -92,6 +96,7 @@ def trade(
         "portfolio.capital_usd": capital,
         "risk.position_size_usd_max": max_position_size,
         "trade.is_dry_run": dry_run,
+        "trade.is_standby": standby,
         "trade.output": output,
         "http.listen": listen,
         "trade.duration_seconds": duration,

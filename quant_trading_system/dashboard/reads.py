@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -48,7 +48,7 @@ def status_object(port: DashboardPort) -> dict[str, Any]:
         "account": port.account,
         "version": port.version,
         "pid": os.getpid(),
-        "trading_state": "STARTING" if view is None else view.state.value,
+        "trading_state": _state_without_engine(steps) if view is None else view.state.value,
         "causes": [] if view is None else [json_views.cause(cause) for cause in view.causes],
         "steps": steps,
         "wall_time": json_views.time(port.wall_ns()),
@@ -56,6 +56,10 @@ def status_object(port: DashboardPort) -> dict[str, Any]:
     if port.mode is Mode.SIM:
         content["exchange_url"] = port.exchange_url
     return content if view is None else content | _engine_status(view)
+
+
+def _state_without_engine(steps: Sequence[Mapping[str, Any]]) -> str:
+    return "STANDBY" if any(step["state"] == "standby" for step in steps) else "STARTING"
 
 
 def _engine_status(view: EngineView) -> dict[str, Any]:
@@ -106,6 +110,8 @@ class Reads:
         checks = self._port.ready_checks()
         is_ready = bool(checks) and all(check.ok for check in checks)
         word = "ready" if is_ready else "not ready"
+        if any(check.name == "standby" for check in checks):
+            word = "not ready: standby"
         if "verbose" in request.query:
             lines = [f"[{'+' if check.ok else '-'}] {check.name}: {check.detail or 'ok'}" for check in checks]
             word = "\n".join([*lines, word]) + "\n"

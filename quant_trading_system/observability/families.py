@@ -67,6 +67,7 @@ class Families:
         self.build = Info("qts_build", "Version of the running code", registry=self._registry)
         self.mode = Info("qts_mode", "Where orders go, and the account's last characters", registry=self._registry)
         self.trading_state = self._gauge("trading_state", "1 for the trading state in force", ["state"])
+        self.standby = self._gauge("standby", "1 while this daemon waits for the lease of another one")
         self.kill_switch_engaged = self._gauge("kill_switch_engaged", "1 unless every store says CLEAR")
         self.loop_lag = self._histogram("loop_lag_seconds", "How late the event loop runs its timers", FAST_SECONDS)
         self.loop_progress = self._gauge("loop_last_progress_timestamp_seconds", "When the engine loop last advanced")

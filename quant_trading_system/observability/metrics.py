@@ -72,6 +72,7 @@ class Metrics:
         self.families = Families(self._registry)
         self.families.build.info({"version": version})
         self.set_mode(mode, account_suffix)
+        self.set_standby(False)
         self._caps = {"endpoint": LabelCap(ENDPOINTS_MAX), "strategy": LabelCap(ENDPOINTS_MAX)}
         self._orders: OrderedDict[str, _Seen] = OrderedDict()
         self._symbols: set[str] = set()
@@ -93,6 +94,9 @@ class Metrics:
 
     def set_mode(self, mode: str, account_suffix: str) -> None:
         self.families.mode.info({"mode": mode, "account_suffix": account_suffix})
+
+    def set_standby(self, is_waiting: bool) -> None:
+        self.families.standby.set(is_waiting)
 
     def set_loop_lag(self, seconds: float) -> None:
         self.families.loop_lag.observe(seconds)

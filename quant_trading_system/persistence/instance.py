@@ -39,6 +39,21 @@ def new_token() -> str:
     return "".join(secrets.choice(BASE32) for _ in range(TOKEN_CHARACTERS))
 
 
+async def check_instance(db: Database, *, mode: str, state_folder: Path) -> Instance | None:
+    """The database's instance where it may be used in this mode and from this directory; None where none was made yet.
+
+    Raises:
+        SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
+        StoreUnavailable: the database does not answer.
+    """
+    async with db.session() as connection:
+        found = await connection.fetchrow(FIND)
+    if found is None:
+        _compare_token(state_folder, None)
+        return None
+    return _checked(found, mode, state_folder)
+
+
 async def open_instance(
     db: Database,
     *,
@@ -63,6 +78,12 @@ async def open_instance(
             except asyncpg.UniqueViolationError:  # another daemon was faster; the lease decides between the two
                 found = await connection.fetchrow(FIND)
     assert found is not None, "somebody made it"
+    instance = _checked(found, mode, state_folder)
+    write_token(state_folder, instance.token)
+    return instance
+
+
+def _checked(found: asyncpg.Record, mode: str, state_folder: Path) -> Instance:
     instance = Instance(token=found["token"], account=found["account"], mode=found["mode"], is_new=False)
     if instance.mode != mode:
         raise SafetyRefusal(
@@ -70,7 +91,6 @@ async def open_instance(
             fix=f"use a database of its own for {mode} (database.url or --state-dir)",
         )
     _compare_token(state_folder, instance.token)
-    write_token(state_folder, instance.token)
     return instance
 
 

@@ -60,7 +60,7 @@ async def upgrade(dsn: str) -> str | None:
         before = await _current(connection)
         if before == head():
             return before
-        _refuse_unknown(before)
+        refuse_unknown(before)
         failpoint("migration.before")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
         if await _current(connection) != head():  # another process may have done it while this one waited
@@ -88,7 +88,12 @@ async def check(dsn: str) -> list[str]:
     return differences
 
 
-def _refuse_unknown(found: str | None) -> None:
+def refuse_unknown(found: str | None) -> None:
+    """Refuse a schema that this code does not know: it is of a later version.
+
+    Raises:
+        OperatorError: exit 4.
+    """
     if found is not None and found not in revisions():
         raise OperatorError(
             f"the database has schema {found}, which this version does not know; its own newest is {head()}",

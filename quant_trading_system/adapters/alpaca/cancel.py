@@ -5,6 +5,7 @@ Decides what an answer to a cancel proves. A cancel that was taken is not a canc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -42,8 +43,10 @@ class CancelClient:
     def __init__(self, http: AlpacaHttp) -> None:
         self._http = http
 
-    async def cancel(self, broker_order_id: BrokerOrderId) -> CancelReply:
-        """Ask the broker to cancel one order.
+    async def cancel(
+        self, broker_order_id: BrokerOrderId, *, before_write: Callable[[], None] | None = None
+    ) -> CancelReply:
+        """Ask the broker to cancel one order. `before_write` may keep every byte back, in the loop step of the first.
 
         Raises:
             InDoubt: the request may have arrived.
@@ -54,6 +57,7 @@ class CancelClient:
             f"/v2/orders/{quote(broker_order_id, safe='')}",
             endpoint="DELETE /v2/orders/{id}",
             lane=Lane.CANCEL,
+            before_write=before_write,
         )
         if reply.status in (200, 204):
             return CancelReply(broker_order_id=broker_order_id, accepted=True, http_status=reply.status)
@@ -68,14 +72,14 @@ class CancelClient:
             message=refusal.message,
         )
 
-    async def cancel_all(self) -> list[CancelReply]:
+    async def cancel_all(self, *, before_write: Callable[[], None] | None = None) -> list[CancelReply]:
         """Ask the broker to cancel every open order, ours or not. One reply for each it knew of.
 
         Raises:
             InDoubt: the request may have arrived, or its answer cannot be read.
             Unavailable: it did not arrive.
         """
-        reply = await self._http.request("DELETE", "/v2/orders", lane=Lane.CANCEL)
+        reply = await self._http.request("DELETE", "/v2/orders", lane=Lane.CANCEL, before_write=before_write)
         if reply.status not in (200, 207):
             raise _doubt(reply)
         try:

@@ -87,6 +87,7 @@ def load(
     problems.extend(f"risk.{text}" for text in limit_problems(to_limits(valid)))
     problems.extend(check_urls(valid, mode))
     problems.extend(check_paths(valid, mode))
+    problems.extend(check_standby(valid, mode))
     key_problems: list[str] = []
     keys = find_keys(
         environ, dotenv, mode=mode, allow_environment=valid.broker.allow_environment_keys, problems=key_problems
@@ -188,6 +189,16 @@ def check_paths(settings: Settings, mode: Mode) -> list[str]:
     output = settings.trade.output
     if output is not None and (_is_folder(output) or not _is_folder(output.parent)):
         problems.append(f"trade.output: expected a file in a folder that exists, found {found(str(output))}")
+    return problems
+
+
+def check_standby(settings: Settings, mode: Mode) -> list[str]:
+    """A standby follows a daemon of another state directory: both must reach one database, and in sim one exchange."""
+    problems = []
+    if settings.trade.is_standby and settings.database.url is None:
+        problems.append("trade.is_standby: --standby needs a database that both daemons share: set database.url")
+    if settings.trade.is_standby and mode is Mode.SIM and settings.simulation.exchange_url is None:
+        problems.append("trade.is_standby: in mode sim it needs an exchange that both daemons share: give --exchange")
     return problems
 
 

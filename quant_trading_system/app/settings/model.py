@@ -313,6 +313,9 @@ class SimulationSettings(Section):
 class TradeSettings(Section):
     account: Annotated[str | None, Field(description="live: the account number, as the second sign.")] = None
     is_dry_run: Annotated[Flag, Field(description="Everything but the wire.")] = False
+    is_standby: Annotated[
+        Flag, Field(description="Wait for the lease of a daemon that trades, and follow it; needs database.url.")
+    ] = False
     duration_seconds: Annotated[
         Annotated[Real, Field(gt=0, le=366 * SECONDS_DAY)] | None, Field(description="Stop in order afterwards.")
     ] = None

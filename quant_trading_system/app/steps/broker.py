@@ -241,6 +241,7 @@ def _build(
         on_failure=parts.on_task_ended,
         cycle_stream=lambda effect: _cycle_stream(parts, effect),
         allow_healing=parts.healer.on_answer,
+        refusal_to_cancel=lambda is_urgent: parts.lease.refusal_to_cancel(is_urgent=is_urgent),
     )
     parts.port.read_view = parts.engine.view
 

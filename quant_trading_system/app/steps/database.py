@@ -9,6 +9,7 @@ from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import distribution_version
 from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.standby import stand_by
 from quant_trading_system.core.events import LeaseSeen
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Store
@@ -21,18 +22,23 @@ from quant_trading_system.persistence.writer import BehindWriter
 
 FLUSH_SECONDS_MAX = 3.0
 TASKS_STOP_SECONDS_MAX = 1.0
+LEASE_OWNER = "lease"
 
 
 @asynccontextmanager
 async def database(parts: Parts) -> AsyncIterator[str]:
-    """Connect, migrate, take the lease; on the way down flush what waits and give the lease back."""
+    """Connect, take the lease, migrate; on the way down flush what waits and give the lease back."""
     async with AsyncExitStack() as stack:
         dsn, where = await _address(parts, stack)
-        revision = await parts.edge.bring_to_head(dsn)
         parts.database = parts.edge.open_database(dsn)
         await parts.database.connect()
         stack.push_async_callback(parts.database.close)
+        if not await parts.edge.has_schema(dsn):
+            await parts.edge.bring_to_head(dsn)
         parts.latch_file = parts.edge.make_latch_file(parts.state_dir / FILE_NAME)
+        epoch = await _lead(parts, stack)
+        # Only who leads may change the schema, and only then is an empty database his to begin.
+        revision = await parts.edge.bring_to_head(dsn)
         parts.instance = await open_instance(
             parts.database,
             mode=parts.mode.value,
@@ -42,17 +48,6 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             at_ns=parts.clock.wall_ns(),
             make_token=parts.edge.make_token,
         )
-        parts.lease = Lease(
-            parts.database,
-            parts.mode.value,
-            on_change=lambda *args: _tell_lease(parts, *args),
-            mono_ns=parts.clock.mono_ns,
-            holder=parts.edge.holder,
-            wait_allowed=lambda: parts.healer.wait_reopening(Store.DATABASE, "the connection of the lease was lost"),
-        )
-        epoch = await parts.lease.acquire()
-        stack.push_async_callback(parts.lease.release)
-        parts.supervisor.start("lease", parts.lease.run, owner="database")
         parts.port.history = History(parts.database)
         parts.writer = BehindWriter(
             parts.database,
@@ -72,6 +67,23 @@ async def database(parts: Parts) -> AsyncIterator[str]:
         failpoint("step.database.entered")
         yield f"{where} · schema {revision} · instance {parts.instance.token} · epoch {epoch}"
     failpoint("step.database.left")
+
+
+async def _lead(parts: Parts, stack: AsyncExitStack) -> int:
+    """Take the single-writer lease, at once or, as a standby, when its holder is gone; renew it from then on."""
+    parts.lease = Lease(
+        parts.database,
+        parts.mode.value,
+        on_change=lambda *args: _tell_lease(parts, *args),
+        mono_ns=parts.clock.mono_ns,
+        holder=parts.edge.holder,
+        wait_allowed=lambda: parts.healer.wait_reopening(Store.DATABASE, "the connection of the lease was lost"),
+    )
+    epoch = await (stand_by(parts) if parts.settings.trade.is_standby else parts.lease.acquire())
+    stack.push_async_callback(parts.lease.release)
+    parts.supervisor.start("lease", parts.lease.run, owner=LEASE_OWNER)
+    stack.push_async_callback(parts.supervisor.stop, LEASE_OWNER, timeout_s=TASKS_STOP_SECONDS_MAX)
+    return epoch
 
 
 async def _flush(parts: Parts) -> None:

@@ -56,12 +56,7 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
         may_cycle=lambda reason: _may_cycle(parts, reason),
     )
     parts.supervisor.start("market-data", stream.run, owner="market")
-    if not await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
-        why = problems[-1] if problems else "no answer"
-        raise TemporaryFailure(
-            f"market data not subscribed within {SUBSCRIBED_SECONDS_MAX:.0f} s: {why}",
-            fix="check the plan of the feed (broker.feed) and that no other program uses it",
-        )
+    await _wait_subscribed(parts, problems)
     fresh = await _wait_fresh(parts)
     failpoint("step.market_data.entered")
     try:
@@ -74,6 +69,28 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
 async def _may_cycle(parts: Parts, reason: str) -> bool:
     """A silent feed: its connection is made anew, as long as the day's budget lasts."""
     return await parts.healer.ask(HealingAction.SOCKET_CYCLE, Stream.MARKET_DATA.value, reason)
+
+
+async def _wait_subscribed(parts: Parts, problems: list[str]) -> None:
+    """Until the feed acknowledged what was asked.
+
+    A standby that leads by now keeps its books and cancels; ending it would leave nobody. It waits for longer: the
+    feed has one place for an account, and a leader that stands still holds it until it goes on or its line dies.
+
+    Raises:
+        TemporaryFailure: not in time.
+    """
+    while not await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
+        why = problems[-1] if problems else "no answer"
+        said = f"market data not subscribed within {SUBSCRIBED_SECONDS_MAX:.0f} s: {why}"
+        if not parts.settings.trade.is_standby:
+            raise TemporaryFailure(
+                said, fix="check the plan of the feed (broker.feed) and that no other program uses it"
+            )
+        if parts.report.limit is not None:
+            parts.report.limit.reschedule(None)
+        parts.log.error("leads_without_market_data", reason=why)
+        parts.notifier.status(f"leads, but {said}")
 
 
 def _ready_text(parts: Parts, bars: int, fresh: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -18,12 +19,13 @@ from quant_trading_system.dashboard.hub import EventHub
 from quant_trading_system.dashboard.routes import make_app
 from quant_trading_system.dashboard.serve import serving
 from quant_trading_system.observability.alerts import Alerts
-from quant_trading_system.observability.health import Health
+from quant_trading_system.observability.health import ENGINE, LOOP, Health
 from quant_trading_system.observability.logs import configure, get_logger, log_uncaught
 from quant_trading_system.observability.metrics import Metrics
 from quant_trading_system.observability.webhook import Neutral, Webhook
 from quant_trading_system.persistence.files import write_atomically
 
+LOOP_BEAT_PERIOD_S = 1.0
 DAEMON_FILE = "daemon.json"
 ALERTS_FLUSH_SECONDS_MAX = 1.0
 
@@ -66,6 +68,7 @@ async def observability(parts: Parts) -> AsyncIterator[str]:
             exit_code=ExitCode.CONFIGURATION,
         )
     parts.supervisor.start("alerts", parts.alerts.run, owner="observability", is_critical=False)
+    parts.supervisor.start("loop-beat", lambda: _beat(parts), owner="observability", is_critical=False)
     async with _http(parts):
         failpoint("step.observability.entered")
         try:
@@ -73,6 +76,15 @@ async def observability(parts: Parts) -> AsyncIterator[str]:
         finally:
             await parts.alerts.flush(ALERTS_FLUSH_SECONDS_MAX)
     failpoint("step.observability.left")
+
+
+async def _beat(parts: Parts) -> None:
+    """Show life for as long as no engine does: while the daemon starts, and while it stands by."""
+    while True:
+        parts.health.heartbeat(LOOP)
+        if parts.health.age_s(ENGINE) is None and parts.notifier.watchdog_interval_s is not None:
+            parts.notifier.watchdog()
+        await asyncio.sleep(LOOP_BEAT_PERIOD_S)
 
 
 def _alerts(parts: Parts) -> Alerts:
