@@ -35,7 +35,7 @@ METRICS = frozenset(
         broker_request_seconds broker_budget_remaining circuit_breaker_state equity_usd cash_usd gross_exposure_ratio
         day_pnl_usd drawdown_ratio limit_usage_ratio positions open_orders top_position_ratio
         strategy_evaluation_seconds data_fetch_seconds data_fallbacks_total component_errors_total
-        healing_actions_total store_write_seconds alerts_sent_total tasks
+        healing_actions_total store_write_seconds alerts_sent_total tasks standby
         """,
     )
 )

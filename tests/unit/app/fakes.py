@@ -199,8 +199,12 @@ class ScriptedCancels:
         self.cancel_alls = 0
         self.works_at = 1
 
-    async def cancel(self, broker_order_id: BrokerOrderId) -> CancelReply:
+    async def cancel(
+        self, broker_order_id: BrokerOrderId, *, before_write: Callable[[], None] | None = None
+    ) -> CancelReply:
         await asyncio.sleep(0.01)
+        if before_write is not None:
+            before_write()
         if self.error is not None:
             raise self.error
         self.cancelled.append(broker_order_id)
@@ -210,8 +214,10 @@ class ScriptedCancels:
             )
         return CancelReply(broker_order_id=broker_order_id, accepted=True, http_status=204)
 
-    async def cancel_all(self) -> list[CancelReply]:
+    async def cancel_all(self, *, before_write: Callable[[], None] | None = None) -> list[CancelReply]:
         await asyncio.sleep(0.01)
+        if before_write is not None:
+            before_write()
         self.cancel_alls += 1
         if self.error is not None and self.cancel_alls < self.works_at:
             raise self.error

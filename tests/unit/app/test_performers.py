@@ -67,6 +67,7 @@ class Shell:
         self.remembered: list[Record] = []
         self.answers: list[Answer] = []
         self.failures: list[BaseException] = []
+        self.refusals: dict[bool, str] = {}
         journal = Journal()
         clock = LoopClock()
         self.latch = KillLatch(
@@ -106,6 +107,7 @@ class Shell:
                     remember=self.remembered.append,
                     answer=self.answers.append,
                     on_failure=self.failures.append,
+                    refusal_to_cancel=lambda is_urgent: self.refusals.get(is_urgent),
                 )
                 running = [group.create_task(self.wire.gateway.run()), group.create_task(self.reconciler.run())]
                 self.performers.perform(effects)
@@ -144,6 +146,25 @@ def test_a_cancel_without_an_answer_is_in_doubt(shell: Shell, error: Exception):
     (event,) = shell.perform(CANCEL)
     assert isinstance(event, CancelInDoubt)
     assert event.client_order_id == OURS
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.invariant("I25")
+def test_no_cancel_leaves_a_daemon_that_another_one_followed(shell: Shell):
+    shell.refusals = {False: "another daemon took the lease", True: "another daemon took the lease"}
+    shell.read.orders.append(shown())
+    events = shell.perform(CANCEL, CancelEverything(reason="kill"))
+    assert [type(event) for event in events if not isinstance(event, BrokerSnapshot)] == [CancelInDoubt]
+    assert shell.cancel.cancelled == []
+    assert shell.cancel.cancel_alls == 0
+
+
+@pytest.mark.fault("E11")
+def test_a_kill_cancels_everything_while_a_cut_connection_leaves_the_lease_in_question(shell: Shell):
+    shell.refusals = {False: "the single-writer lease is not held"}
+    shell.perform(CANCEL, CancelEverything(reason="kill"))
+    assert shell.cancel.cancelled == []
+    assert shell.cancel.cancel_alls == 1
 
 
 @pytest.mark.fault("A2")

@@ -58,6 +58,7 @@ NAMES = {
     "qts_data_fallbacks_total",
     "qts_component_errors_total",
     "qts_healing_actions_total",
+    "qts_standby",
     "qts_store_write_seconds",
     "qts_alerts_sent_total",
     "qts_tasks",
