@@ -6,6 +6,7 @@ Everything between these ports is the same code in every mode and under simulati
 from __future__ import annotations
 
 import gc
+import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -36,6 +37,11 @@ def settle_memory() -> None:
     """What the start built lives as long as the process; the collector need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+def free_bytes(folder: Path) -> int:
+    """What the disk of a folder still holds."""
+    return shutil.disk_usage(folder).free
 
 
 async def bring_to_head(dsn: str) -> str:
@@ -90,4 +96,5 @@ class Edge:
     writer_name: str | None = None
     say: Callable[[str], None] = say
     settle_memory: Callable[[], None] = settle_memory
+    free_bytes: Callable[[Path], int] = free_bytes
     periods: Periods = field(default_factory=Periods)

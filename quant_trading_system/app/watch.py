@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,7 @@ class Watch:
             tick = 0
             while True:
                 await asyncio.sleep(self._periods.health_s)
-                disk = shutil.disk_usage(self._parts.state_dir).free if tick % DISK_PERIOD_TICKS == 0 else None
+                disk = self._parts.edge.free_bytes(self._parts.state_dir) if tick % DISK_PERIOD_TICKS == 0 else None
                 tick += 1
                 self._measure(disk)
 

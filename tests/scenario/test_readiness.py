@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.watch import Watch
 from quant_trading_system.core.events import LatchSeen, StoreSeen, StreamDown
 from quant_trading_system.core.types import NANOS_PER_MINUTE, Latch, Nanos, Store, Stream
@@ -24,6 +25,7 @@ class Probe:
             engine=floor.engine,
             is_ready=True,
             port=SimpleNamespace(),
+            edge=Edge(),
             clock=SimpleNamespace(mono_ns=lambda: floor.mono_ns),
             metrics=SimpleNamespace(set_loop_lag=lambda _seconds: None),
             settings=SimpleNamespace(data=SimpleNamespace(silence_seconds_max=15.0)),

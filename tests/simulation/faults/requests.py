@@ -1,0 +1,346 @@
+"""Faults of requests to the broker: refused, lost, late, answered with something else. Rows A, B4, C8, C10, G."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from quant_trading_system.core.types import NANOS_PER_SECOND
+from quant_trading_system.core.values import Signal
+from quant_trading_system.simulator.server.fault_bodies import empty_lists, halve_lists
+from tests.simulation.faults.stage import (
+    ORDERS_PATH,
+    Player,
+    Stage,
+    client_id,
+    is_cancel,
+    is_post,
+    is_read,
+    lists_what,
+    refusal,
+)
+from tests.simulation.http import LOST_ANSWERS, Fate
+from tests.simulation.venue import Answer, Request
+
+LIMITED = Answer(429, b'{"code":42910000,"message":"rate limit exceeded"}')
+READ_KINDS = ("orders", "positions", "account", "activities")
+WRONG_VALUES = {
+    "symbol": "ZVZZT",
+    "qty": "1234567",
+    "client_order_id": "qts-someoneelses-order",
+    "limit_price": "1.11",
+}
+ODD_NUMBERS = {"nan": float("nan"), "infinity": float("inf"), "minus_zero": -0.0, "tiny": 1e-9, "huge": 1e12}
+
+
+def post_refused(stage: Stage) -> None:
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_refused = True
+
+    stage.bend_requests(is_post, bend)
+
+
+def post_answer_lost(stage: Stage) -> None:
+    how = stage.word("how")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.answer_lost = how
+
+    stage.bend_requests(is_post, bend)
+
+
+def post_lost(stage: Stage) -> None:
+    how = stage.word("how")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.request_lost = how
+
+    stage.bend_requests(is_post, bend)
+
+
+def post_delayed(stage: Stage) -> None:
+    how, delay_s = stage.word("how"), stage.number_of("delay_s")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.request_lost = how
+        fate.request_delay_s = delay_s
+
+    stage.bend_requests(is_post, bend)
+
+
+def post_answer_slow(stage: Stage) -> None:
+    delay_s = stage.number_of("delay_s")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.answer_delay_s = delay_s
+
+    stage.bend_requests(is_post, bend)
+
+
+def order_mute(stage: Stage) -> None:
+    """One order; then nothing tells of it until the end."""
+    _hide_next(stage, times=1, answer_lost="timeout")
+
+
+def duplicate_unshown(stage: Stage) -> None:
+    _hide_next(stage, times=2, answer_lost=None)
+
+
+def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
+    hidden = stage.world.venue.hidden
+    done: list[str] = []
+
+    def is_next(request: Request) -> bool:
+        return is_post(request) and not done
+
+    def bend(request: Request, fate: Fate) -> None:
+        name = client_id(request)
+        done.append(name)
+        hidden[name] = None
+        stage.at_end(lambda: hidden.pop(name, None))
+        fate.serve_times = times
+        fate.answer_lost = answer_lost
+
+    stage.bend_requests(is_next, bend)
+
+
+def post_rejected(stage: Stage) -> None:
+    answer = refusal(stage.word("refusal"))
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_served, fate.instead = False, answer
+
+    stage.bend_requests(is_post, bend)
+
+
+def post_unknown_refusal(stage: Stage) -> None:
+    answer, is_served = refusal(stage.word("refusal")), bool(stage.number_of("carried_out"))
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_served, fate.instead = is_served, answer
+
+    stage.bend_requests(is_post, bend)
+
+
+def rejected_thrice(stage: Stage) -> None:
+    answer = refusal(stage.word("refusal"))
+    symbol = stage.chance.choice(stage.world.symbols)
+
+    def is_meant(request: Request) -> bool:
+        return is_post(request) and msgspec.json.decode(request.body)["symbol"] == symbol
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_served, fate.instead = False, answer
+
+    stage.bend_requests(is_meant, bend)
+
+
+def rate_limited(stage: Stage) -> None:
+    has_headers = bool(stage.number_of("headers"))
+
+    def bend(_request: Request, fate: Fate) -> None:
+        headers = {}
+        if has_headers:
+            reset_s = stage.world.venue_ns() // NANOS_PER_SECOND + 5
+            headers = {
+                "X-RateLimit-Limit": "200",
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(reset_s),
+            }
+        fate.is_served, fate.instead = False, Answer(LIMITED.status, LIMITED.body, headers)
+
+    stage.bend_requests(_is_any, bend)
+
+
+def strategy_nonsense(stage: Stage) -> None:
+    number = ODD_NUMBERS[stage.word("how")]
+    rules = stage.world.signal_rules
+
+    def spoil(signal: Signal) -> Signal:
+        stage.reach()
+        return msgspec.structs.replace(signal, strength=number, confidence=number)
+
+    rules[stage.number] = spoil
+    stage.at_end(lambda: rules.pop(stage.number, None))
+
+
+def wrong_echo(stage: Stage) -> None:
+    field = stage.word("field")
+
+    def change(_request: Request, answer: Answer) -> Answer:
+        if answer.status != 200:
+            return answer
+        order = msgspec.json.decode(answer.body)
+        order[field] = {"buy": "sell", "sell": "buy"}[order["side"]] if field == "side" else WRONG_VALUES[field]
+        return answer._replace(body=msgspec.json.encode(order))
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.change.append(change)
+
+    stage.bend_requests(is_post, bend)
+
+
+def odd_status(stage: Stage) -> None:
+    word, words = stage.word("status"), stage.world.venue.words
+
+    def change(_request: Request, answer: Answer) -> Answer:
+        if answer.status != 200:
+            return answer
+        order = msgspec.json.decode(answer.body)
+        order["status"] = word
+        return answer._replace(body=msgspec.json.encode(order))
+
+    def bend(request: Request, fate: Fate) -> None:
+        name = client_id(request)
+        words[name] = word
+        stage.at_end(lambda: words.pop(name, None))
+        fate.change.append(change)
+
+    stage.bend_requests(is_post, bend)
+
+
+def cancel_fails(stage: Stage) -> None:
+    word, is_served = stage.word("status"), bool(stage.number_of("carried_out"))
+
+    def bend(request: Request, fate: Fate) -> None:
+        if request.path == ORDERS_PATH:
+            fate.change.append(_mix_results)
+        elif word == "timeout":
+            _lose(fate, is_served, "timeout")
+        else:
+            fate.is_served, fate.instead = is_served, _cancel_answer(word)
+
+    stage.bend_requests(is_cancel, bend)
+
+
+def _cancel_answer(word: str) -> Answer:
+    if word == "422":
+        return refusal('422 42210000 order is already in "filled" state')
+    return LIMITED if word == "429" else LOST_ANSWERS[word]
+
+
+def _mix_results(_request: Request, answer: Answer) -> Answer:
+    """A 207 of which every second entry failed."""
+    rows = msgspec.json.decode(answer.body)
+    for row in rows[::2]:
+        row["status"], row["body"] = 500, {"code": 50010000, "message": "internal server error occurred"}
+    return answer._replace(body=msgspec.json.encode(rows))
+
+
+def _lose(fate: Fate, is_served: bool, how: str) -> None:
+    if is_served:
+        fate.answer_lost = how
+    else:
+        fate.request_lost = how
+
+
+def read_fails(stage: Stage) -> None:
+    how = stage.word("how")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.answer_lost = how
+
+    stage.bend_requests(is_read, bend)
+
+
+def read_empty(stage: Stage) -> None:
+    _change_lists(stage, empty_lists)
+
+
+def read_partial(stage: Stage) -> None:
+    _change_lists(stage, halve_lists)
+
+
+def _change_lists(stage: Stage, spoil: Callable[[bytes], bytes]) -> None:
+    what = stage.word("what")
+
+    def change(_request: Request, answer: Answer) -> Answer:
+        return answer._replace(body=spoil(answer.body)) if answer.status == 200 else answer
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.change.append(change)
+
+    stage.bend_requests(lambda request: lists_what(request, what), bend)
+
+
+def read_stale(stage: Stage) -> None:
+    """What is read (orders, positions, account, activities) is what it was when the fault began."""
+    venue, what = stage.world.venue, stage.word("what")
+    names = READ_KINDS if what == "all" else (what,)
+    picture = venue.take_picture()
+    for name in names:
+        venue.stale[name] = picture
+    stage.reach()
+    stage.at_end(lambda: [venue.stale.pop(name, None) for name in names])
+
+
+def read_slow(stage: Stage) -> None:
+    delay_s = stage.number_of("delay_s")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.answer_delay_s = delay_s
+
+    stage.bend_requests(is_read, bend)
+
+
+def blackhole(stage: Stage) -> None:
+    half = stage.word("half")
+
+    def bend(_request: Request, fate: Fate) -> None:
+        _lose(fate, half == "from_broker", "timeout")
+
+    stage.bend_requests(_is_any, bend)
+    _mute_stream(stage)
+
+
+def _mute_stream(stage: Stage) -> None:
+    streams = stage.world.streams
+    streams.mute[stage.number] = None
+    streams.refusals[stage.number] = "blackhole"
+    stage.at_end(lambda: streams.mute.pop(stage.number, None))
+    stage.at_end(lambda: streams.refusals.pop(stage.number, None))
+    stage.at_end(streams.cut_all)  # what was lost inside is not sent again
+
+
+def login_refused(stage: Stage) -> None:
+    status = stage.word("status")
+    text = "401 - unauthorized." if status == "401" else "403 - forbidden."
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_served, fate.instead = False, refusal(text)
+
+    stage.bend_requests(_is_any, bend)
+
+
+def rest_down(stage: Stage) -> None:
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_refused = True
+
+    stage.bend_requests(_is_any, bend)
+
+
+def date_skew(stage: Stage) -> None:
+    network, skew_s = stage.world.network, stage.number_of("skew_s")
+    network.skew_s += skew_s
+    stage.reach()
+
+    def undo() -> None:
+        network.skew_s -= skew_s
+
+    stage.at_end(undo)
+
+
+def _is_any(_request: Request) -> bool:
+    return True
+
+
+PLAYERS: dict[str, Player] = {
+    each.__name__: each
+    for each in (
+        post_refused, post_answer_lost, post_lost, post_delayed, post_answer_slow, order_mute, duplicate_unshown,
+        post_rejected, post_unknown_refusal, rejected_thrice, rate_limited, strategy_nonsense, wrong_echo, odd_status,
+        cancel_fails, read_fails, read_empty, read_partial, read_stale, read_slow, blackhole, login_refused, rest_down,
+        date_skew,
+    )
+}  # fmt: skip

@@ -1,0 +1,119 @@
+"""Faults of the daemon's stores: database, Redis, disk. Rows F4, F5, F7, F8, F11."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation.faults.stage import Player, Stage
+from tests.simulation.stores import Kind, Trouble
+
+EVER_S = 1e9
+
+
+def commit_lost(stage: Stage) -> None:
+    kind = Kind.CUT_AFTER if stage.number_of("done") else Kind.CUT_BEFORE
+    _trouble(stage, Trouble(kind, where="commit", probability=stage.number_of("probability")))
+
+
+def statement_fails(stage: Stage) -> None:
+    how, probability = stage.word("how"), stage.number_of("probability")
+    if how == "pool":
+        _trouble(stage, Trouble(Kind.ERROR, where="connect", probability=probability, error="too_many_connections"))
+    else:
+        _trouble(stage, Trouble(Kind.ERROR, probability=probability, error=how))
+
+
+def database_slow(stage: Stage) -> None:
+    delay_s = stage.number_of("delay_s")
+    delays = stage.world.database.delays_s
+    before = dict(delays)
+    for way in delays:
+        delays[way] = (delay_s, delay_s)
+    stage.reach()
+    stage.at_end(lambda: delays.update(before))
+
+
+def _trouble(stage: Stage, trouble: Trouble) -> None:
+    database = stage.world.database
+    database.add_trouble(trouble)
+
+    def undo() -> None:
+        for _ in range(trouble.met):
+            stage.reach()
+        if trouble in database.troubles:
+            database.troubles.remove(trouble)
+
+    stage.at_end(undo)
+
+
+def database_down(stage: Stage) -> None:
+    stage.world.database.go_down()
+    stage.reach()
+    stage.at_end(stage.world.database.come_up)
+
+
+def redis_down(stage: Stage) -> None:
+    redis = stage.world.redis
+    redis.is_up = False
+    stage.reach()
+    stage.at_end(lambda: setattr(redis, "is_up", True))
+
+
+def redis_slow(stage: Stage) -> None:
+    redis = stage.world.redis
+    redis.delay_s = stage.number_of("delay_s")
+    stage.reach()
+    stage.at_end(lambda: setattr(redis, "delay_s", 0.0))
+
+
+def redis_flushed(stage: Stage) -> None:
+    stage.world.redis.flush()
+    stage.reach()
+
+
+def redis_restored(stage: Stage) -> None:
+    redis = stage.world.redis
+    if stage.word("how") == "types":
+        redis.spoil()
+    else:
+        redis.restore()
+    stage.reach()
+
+
+def disk_full(stage: Stage) -> None:
+    disk = stage.world.disk
+    disk.free_bytes = 0
+    stage.reach()
+    stage.at_end(lambda: setattr(disk, "free_bytes", None))
+
+
+def swizzle(stage: Stage) -> None:
+    """Links stop one by one, and heal in another order."""
+    world = stage.world
+    links: list[tuple[Callable[[], object], Callable[[], object]]] = [
+        (lambda: world.network.block(stage.number), lambda: world.network.unblock(stage.number)),
+        (lambda: world.streams.block(stage.number), lambda: world.streams.unblock(stage.number)),
+        (lambda: world.feed.block(stage.number), lambda: world.feed.unblock(stage.number)),
+        (world.database.go_down, world.database.come_up),
+        (lambda: setattr(world.redis, "is_up", False), lambda: setattr(world.redis, "is_up", True)),
+    ]
+    stopping = list(range(len(links)))
+    stage.chance.shuffle(stopping)
+    healing = list(stopping)
+    stage.chance.shuffle(healing)
+    step_s = stage.fault.for_s / (2 * len(links))
+    for place, link in enumerate(stopping):
+        stage.later(place * step_s, links[link][0])
+    for place, link in enumerate(healing):
+        stage.later((len(links) + place) * step_s * 0.99, links[link][1])
+    stage.at_end(lambda: [link[1]() for link in links])
+    stage.reach()
+
+
+PLAYERS: dict[str, Player] = {
+    each.__name__: each
+    for each in (
+        commit_lost, statement_fails, database_slow, database_down, redis_down, redis_slow, redis_flushed,
+        redis_restored, disk_full, swizzle,
+    )
+}  # fmt: skip

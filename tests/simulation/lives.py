@@ -1,0 +1,205 @@
+"""The lives of the daemon in one world. Decides what its machine does when a process starts, ends, loses its power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quant_trading_system.core.effects import Effect
+from quant_trading_system.core.errors import ExitCode
+from quant_trading_system.core.events import AnyEvent
+from quant_trading_system.engine.engine import Engine
+from tests.simulation.daemon import Process
+from tests.simulation.loop import LIFE, DetLoop, Life, in_life
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from tests.simulation.feed import Feed
+    from tests.simulation.stores import DatabaseModel, DiskModel
+    from tests.simulation.streams import TradeStreams
+
+OTHER_NUMBERS = 1_000
+"""Other daemons than the one under test are numbered from here on."""
+
+
+class _Waiting:
+    """Somebody waits for a failpoint to be passed."""
+
+    __slots__ = ("act", "left")
+
+    def __init__(self, act: Callable[[], None], left: int) -> None:
+        self.act = act
+        self.left = left
+
+
+class Lives:
+    """The part of a world that starts and ends processes."""
+
+    loop: DetLoop
+    context: Context
+    database: DatabaseModel
+    disk: DiskModel
+    feed: Feed
+    streams: TradeStreams
+    checkers: Any
+    restart_pause_s: float
+    trace: Callable[[str], None]
+    reach: Callable[[str], None]
+    _hash: Any
+    _encode: Callable[[object], bytes]
+    _keeps_trace: bool
+
+    def __init__(self) -> None:
+        self.process: Process | None = None
+        self.engine: Engine | None = None
+        self.incarnation = 0
+        self.crashes = 0
+        self.is_over = False
+        self.others: list[Process] = []
+        self.engine_rules: dict[int, Callable[[Engine], None]] = {}
+        """Done to every new engine while a fault lasts."""
+        self._waiting: dict[str, list[_Waiting]] = {}
+        self._former: list[Process] = []
+
+    # starting
+
+    def start_daemon(self) -> None:
+        """The machine's supervisor starts the daemon, unless one runs."""
+        if self.process is not None or self.is_over:
+            return
+        self.incarnation += 1
+        self.process = Process(self, Life(self.incarnation))  # type: ignore[arg-type]
+        self.trace("daemon starts")
+        self.checkers.on_start()
+        self.loop.start_life(self.process.life, self.process.run())
+
+    def start_other(self) -> Process:
+        """Somebody starts another daemon with the same account and database on another machine."""
+        number = OTHER_NUMBERS + len(self.others)
+        other = Process(self, Life(number), state_dir=f"/other-{number}")  # type: ignore[arg-type]
+        self.others.append(other)
+        self.loop.start_life(other.life, other.run())
+        return other
+
+    def stop_other(self, other: Process) -> None:
+        """Cut the power of another daemon's machine."""
+        if other.exit_code is None and not other.life.is_dead:
+            self.loop.crash(other.life)
+            self.feed.disconnect(other.life)
+            self.database.drop_sessions(other.life.number)
+
+    def succeed(self, former: Process) -> None:
+        """A standby takes over from a process that stands still."""
+        if self.process is former:
+            self._former.append(former)
+            self.process, self.engine = None, None
+            self.checkers.on_crash()
+            self.start_daemon()
+
+    def watch_engine(self, process: Process, engine: Engine) -> None:
+        """Keep a hash of what an engine is told and does; the checkers look after every step of the one that counts."""
+        handle = engine.handle
+        digest, encode, loop = self._hash.update, self._encode, self.loop
+
+        def traced(event: AnyEvent) -> Sequence[Effect]:
+            effects = handle(event)
+            digest(encode((loop._now_s, type(event).__name__, event, effects)))
+            if self._keeps_trace:
+                self.trace(f"{type(event).__name__} {event} -> {effects}")
+            if self.engine is engine:
+                self.checkers.on_step(event, effects)
+            return effects
+
+        engine.handle = traced  # type: ignore[method-assign]
+        for rule in list(self.engine_rules.values()):
+            rule(engine)
+        if process is self.process:
+            self.engine = engine
+
+    # ending
+
+    def on_exit(self, process: Process, code: int) -> None:
+        """A daemon ended by itself: its supervisor starts another."""
+        self.trace(f"daemon {process.life.number} exits with {code}")
+        self.reach(f"exit.{code}")
+        self.database.drop_sessions(process.life.number)
+        if process in self.others and code == ExitCode.SAFETY:
+            self.reach("second_daemon.refused")
+        if process is self.process:
+            in_life(None).run(self._after_exit, code)
+
+    def _after_exit(self, code: int) -> None:
+        self.process, self.engine = None, None
+        if hasattr(self.checkers, "on_exit"):
+            self.checkers.on_exit(code)
+        self.checkers.on_crash()
+        self.restart(self.restart_pause_s)
+
+    def crash(self, down_s: float) -> bool:
+        """Cut the power of the daemon's machine. Returns whether a daemon was running."""
+        if self.process is None:
+            return False
+        in_life(None).run(self._crash, self.process, down_s)
+        return True
+
+    def crash_now(self, down_s: float) -> None:
+        """Cut the power in the middle of a step of the daemon: that step never ends."""
+        if self.crash(down_s):
+            self.loop.vanish()
+
+    def _crash(self, process: Process, down_s: float) -> None:
+        self.trace("CRASH")
+        self.crashes += 1
+        self.process, self.engine = None, None
+        self.loop.crash(process.life)
+        self.feed.disconnect(process.life)
+        self.streams.cut_of(process.life)
+        self.database.drop_sessions(process.life.number)
+        self.disk.crash()
+        self.checkers.on_crash()
+        self.restart(down_s)
+
+    def restart(self, pause_s: float) -> None:
+        """Start the daemon after a pause."""
+        self.loop.call_later(pause_s, self.start_daemon, context=self.context)
+
+    def heal_lives(self) -> None:
+        """The healing phase begins: one daemon, which runs."""
+        self._waiting.clear()
+        for other in self.others:
+            self.stop_other(other)
+        for process in (*self._former, *([self.process] if self.process else [])):
+            self.loop.thaw(process.life)
+        self.restart_pause_s = min(self.restart_pause_s, 2.0)
+        self.restart(0.5)
+
+    def end_lives(self) -> None:
+        """The seed is over: nothing of any process runs on."""
+        for process in (*self.others, *self._former, *([self.process] if self.process else [])):
+            if not process.life.is_dead:
+                self.loop.crash(process.life)
+
+    # failpoints
+
+    def at_failpoint(self, name: str, act: Callable[[], None], *, hit: int = 1) -> Callable[[], None]:
+        """Do something when the daemon passes a failpoint for the `hit`-th time from now. Returns how to forget it."""
+        waiting = _Waiting(act, hit)
+        self._waiting.setdefault(name, []).append(waiting)
+
+        def forget() -> None:
+            listed = self._waiting.get(name, [])
+            if waiting in listed:
+                listed.remove(waiting)
+
+        return forget
+
+    def on_failpoint(self, name: str) -> None:
+        """Some process passes a failpoint."""
+        if name not in self._waiting or self.process is None or LIFE.get() is not self.process.life:
+            return
+        for waiting in list(self._waiting[name]):
+            waiting.left -= 1
+            if waiting.left <= 0:
+                self._waiting[name].remove(waiting)
+                waiting.act()
