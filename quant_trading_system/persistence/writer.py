@@ -48,6 +48,7 @@ class BehindWriter:
         on_write_seconds: how long a batch took.
         now_s: monotonic seconds.
         name: tells this writer from every other that wrote to the database; random where not given.
+        probe_period_s: how long nothing may be written before the server is asked whether it could be.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class BehindWriter:
         on_write_seconds: Callable[[float], None] = lambda _seconds: None,
         now_s: Callable[[], float] = time.monotonic,
         name: str | None = None,
+        probe_period_s: float = IDLE_PROBE_PERIOD_S,
     ) -> None:
         self._db = db
         self._fence = fence
@@ -69,6 +71,7 @@ class BehindWriter:
         self._on_rejected = on_rejected
         self._on_write_seconds = on_write_seconds
         self._now_s = now_s
+        self._probe_period_s = probe_period_s
         self._queue: deque[tuple[Record, float]] = deque()
         self._pending: Batch | None = None
         self._pending_since_s = 0.0
@@ -140,7 +143,7 @@ class BehindWriter:
     async def _wait_for_work(self) -> bool:
         self._wake.clear()
         try:
-            async with asyncio.timeout(IDLE_PROBE_PERIOD_S):
+            async with asyncio.timeout(self._probe_period_s):
                 await self._wake.wait()
         except TimeoutError:
             self._set_health(await self._db.is_writable(), "the database takes no writes")

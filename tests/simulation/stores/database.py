@@ -26,7 +26,7 @@ from tests.simulation.stores.troubles import Trouble
 
 DSN = "postgresql://alphatrade@/simulated?host=/simulated"
 DELAYS_S: Mapping[str, tuple[float, float]] = {
-    "read": (0.0, 0.0), "inside": (0.0, 0.0), "commit": (0.0008, 0.006), "connect": (0.002, 0.008),
+    "read": (0.0, 0.0), "inside": (0.0, 0.0), "beat": (0.0, 0.0), "commit": (0.0008, 0.006), "connect": (0.002, 0.008),
 }  # fmt: skip
 """Seconds from the question to the answer, drawn evenly. Zero is answered at once, which costs the loop nothing."""
 COMMITS_KEPT = 100_000
@@ -145,6 +145,11 @@ class DatabaseModel:
         self._commits.clear()
 
     # for sessions
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a statement meets nothing but its usual delay."""
+        return not self.troubles and not self.is_silent
 
     def now_s(self) -> float:
         return self._now_s() if self._now_s is not None else asyncio.get_running_loop().time()

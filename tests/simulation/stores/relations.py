@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
+from types import NoneType
 from typing import Any
 
 import asyncpg
@@ -22,7 +23,7 @@ from quant_trading_system.persistence.tables import metadata
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
-SMALL, BIG = 2**31, 2**63
+LIMITS = {"BIGINT": 2**63, "INTEGER": 2**31}
 UNKNOWN = object()
 """Told instead of a moment: the row asks the server for it."""
 
@@ -45,6 +46,10 @@ class Column(Struct, frozen=True):
     name: str
     kind: str
     accepts: tuple[type, ...]
+    usual: frozenset[type]
+    """Types that need no second look."""
+    limit: int
+    """Whole numbers are below it, and not below its negative."""
     is_required: bool
     is_identity: bool
     default: object
@@ -64,6 +69,14 @@ class Relation(Struct, frozen=True):
     def key_of(self, row: Row) -> Key:
         return tuple([row[name] for name in self.key])
 
+    def _refuse_unusual(self, column: Column, value: Any) -> None:
+        if value is not None:
+            _refuse_value(column, value)
+        elif column.is_required:
+            raise asyncpg.NotNullViolationError(
+                f'null value in column "{column.name}" of relation "{self.name}" violates not-null constraint'
+            )
+
     def row(self, columns: Sequence[str], values: Sequence[Any], *, number: int, now_s: float) -> Row:
         """A whole row of the given values, defaults filled in.
 
@@ -71,9 +84,10 @@ class Relation(Struct, frozen=True):
             asyncpg.PostgresError, ArgumentError: it is none that the table takes.
         """
         row = dict(zip(columns, values, strict=True))
-        for name, column in self.columns.items():
-            if name not in row:
-                row[name] = number if column.is_identity else now_s if column.default is UNKNOWN else column.default
+        if len(row) < len(self.columns):
+            for name, column in self.columns.items():
+                if name not in row:
+                    row[name] = number if column.is_identity else now_s if column.default is UNKNOWN else column.default
         self.refuse_invalid(row)
         return row
 
@@ -81,15 +95,11 @@ class Relation(Struct, frozen=True):
         """Raise as the server would for a value that its column, or a check, does not take."""
         for name, column in self.columns.items():
             value = row[name]
-            if value is None:
-                if column.is_required:
-                    raise asyncpg.NotNullViolationError(
-                        f'null value in column "{name}" of relation "{self.name}" violates not-null constraint'
-                    )
-            elif type(value) is str:
+            kind = type(value)
+            if kind not in column.usual or (kind is int and not -column.limit <= value < column.limit):
+                self._refuse_unusual(column, value)
+            elif kind is str and (not value.isascii() or "\0" in value or "\\u0000" in value):
                 _refuse_text(column, value)
-            else:
-                _refuse_value(column, value)
         for label, holds in self.checks:
             if holds(row) is False:  # unknown (NULL) passes a check
                 raise asyncpg.CheckViolationError(
@@ -114,8 +124,7 @@ def _refuse_value(column: Column, value: Any) -> None:
         return
     if not isinstance(value, column.accepts) or (isinstance(value, bool) and column.kind != "BOOLEAN"):
         raise ArgumentError(f"invalid input for column {column.name}: {value!r}")
-    limit = BIG if column.kind == "BIGINT" else SMALL if column.kind == "INTEGER" else None
-    if isinstance(value, int) and limit is not None and not -limit <= value < limit:
+    if isinstance(value, int) and not -column.limit <= value < column.limit:
         raise ArgumentError(f"invalid input for column {column.name}: value out of range: {value!r}")
 
 
@@ -152,6 +161,8 @@ def _column(column: Any) -> Column:
         name=column.name,
         kind=kind,
         accepts=ACCEPTED[kind],
+        usual=frozenset((*ACCEPTED[kind], NoneType) if column.nullable else ACCEPTED[kind]),
+        limit=LIMITS.get(kind, 10**1000),
         is_required=not column.nullable,
         is_identity=column.identity is not None,
         default=None if default is None or column.identity is not None else _default(str(default)),

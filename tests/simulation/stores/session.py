@@ -34,7 +34,7 @@ class Session:
         server.backends += 1
         self.pid = server.backends
         self.heard_s = server.now_s()
-        """When the server last heard of it, by the server's clock."""
+        """When the lease's session last said something, by the server's clock."""
         self.transaction_: Transaction | None = None
         self.under_way: Operation | None = None
         self.is_alive = True
@@ -147,25 +147,26 @@ class Session:
         return STATEMENTS.get(text) or self.server.parsed(text)
 
     async def _ask(self, known: Statement, arguments: Sequence[Any], timeout_s: float | None) -> Any:
-        def work() -> Answer:
-            return self._run(known, arguments)
-
         is_single = self.transaction_ is None
         labels = (known.label, "commit") if is_single and known.writes else (known.label,)
-        way = "commit" if is_single and known.writes else "read" if is_single else "inside"
-        return await self.send(work, way, labels, timeout_s=timeout_s)
+        way = "inside" if not is_single else "read" if not known.writes else known.way
+        if self.server.is_well and not self.server.delays_s[way][1] and self.is_alive and self.under_way is None:
+            try:
+                return self._run(known, arguments)
+            except Blocked:
+                pass
+        return await self.send(lambda: self._run(known, arguments), way, labels, timeout_s=timeout_s)
 
     def _run(self, known: Statement, arguments: Sequence[Any]) -> Answer:
         """The server's part: in the transaction that is open, or in one of its own that is committed at once."""
         server, tx = self.server, self.transaction_
-        self.heard_s = server.now_s()
+        if known.label == "lease":
+            self.heard_s = server.now_s()
         if tx is not None and tx.is_failed:
             raise asyncpg.InFailedSQLTransactionError("current transaction is aborted")
         single = tx is None
         if tx is None:
-            tx = Transaction(server.tables, self, now_s=server.now_s(), is_single=True)
-        else:
-            tx.now_s = server.now_s()
+            tx = Transaction(server.tables, self, is_single=True)
         mark = tx.mark
         try:
             if known.writes:
@@ -252,7 +253,7 @@ class Block:
     def _begin(self) -> None:
         session = self._session
         server = session.server
-        session.transaction_ = tx = Transaction(server.tables, session, now_s=server.now_s(), is_single=False)
+        session.transaction_ = tx = Transaction(server.tables, session, is_single=False)
         tx.is_read_only = self._is_read_only
         if self._is_snapshot:
             tx.take_snapshot()

@@ -29,6 +29,8 @@ class Statement(Struct, frozen=True):
     label: str
     writes: bool
     locks: bool = False
+    way: str = "commit"
+    """What it waits for outside of a transaction: see `database.DELAYS_S`."""
 
     @property
     def verb(self) -> str:
@@ -39,14 +41,16 @@ STATEMENTS: dict[str, Statement] = {}
 
 
 def statement(
-    *texts: str, label: str = "read", locks: bool = False
+    *texts: str, label: str = "read", locks: bool = False, way: str = "commit"
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Make a function the answer to these texts. `locks`: it may have to wait for a row, though it only reads."""
+    """Make a function the answer to these texts. `locks`: it may wait for a row; `way`: how long a write takes."""
 
     def known(answer: Callable[..., Answer]) -> Callable[..., Answer]:
         for text in texts:
             writes = text.startswith(("INSERT", "UPDATE", "DELETE", "WITH"))
-            STATEMENTS[text] = Statement(text=text, answer=answer, label=label, writes=writes, locks=writes or locks)
+            STATEMENTS[text] = Statement(
+                text=text, answer=answer, label=label, writes=writes, locks=writes or locks, way=way
+            )
         return answer
 
     return known
@@ -143,7 +147,9 @@ def begin_beat(tx: Transaction) -> Answer:
     return [upsert(tx, "lease_beat", (), ())]
 
 
-@statement("UPDATE lease_beat SET beat_at = clock_timestamp() WHERE (SELECT epoch FROM lease) = $1", label="lease")
+@statement(
+    "UPDATE lease_beat SET beat_at = clock_timestamp() WHERE (SELECT epoch FROM lease) = $1", label="lease", way="beat"
+)
 def beat(tx: Transaction, epoch: int) -> Answer:
     lease, row = tx.get("lease", ONLY), tx.get("lease_beat", ONLY)
     if lease is None or row is None or lease["epoch"] != epoch:

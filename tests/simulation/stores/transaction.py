@@ -51,10 +51,9 @@ class Tables:
 class Transaction:
     """One transaction, or one statement outside of any (`is_single`)."""
 
-    def __init__(self, tables: Tables, session: Any, *, now_s: float, is_single: bool) -> None:
+    def __init__(self, tables: Tables, session: Any, *, is_single: bool) -> None:
         self.tables = tables
         self.session = session
-        self.now_s = now_s
         self.is_single = is_single
         self.is_snapshot = False
         self.is_read_only = False
@@ -64,6 +63,12 @@ class Transaction:
         self._undo: list[tuple[str, Key, Any]] = []
         self._locked: list[tuple[str, Key]] = []
         self._shared: list[tuple[str, Key]] = []
+
+    @property
+    def now_s(self) -> float:
+        """The moment, by the server's clock."""
+        moment: float = self.session.server.now_s()
+        return moment
 
     # reading
 
