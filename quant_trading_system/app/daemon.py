@@ -191,7 +191,12 @@ class Daemon:
         failpoint("stop.asked")
         parts.inbox.put(Stopping(reason=self._stop_reason, **stamps(parts.clock)), Lane.OPERATOR)
         await wait_until(
-            lambda: parts.inbox.is_control_empty and parts.gateway.is_idle and parts.engine.live_orders == 0,
+            lambda: (
+                parts.inbox.is_control_empty
+                and parts.gateway.is_idle
+                and parts.engine.live_orders == 0
+                and parts.engine.are_stops_in_place
+            ),
             timeout_s=ORDERS_SETTLE_SECONDS_MAX,
         )
         failpoint("stop.orders_settled")

@@ -178,7 +178,7 @@ class OrderGateway:
     def _tell_refusal(self, intent: OrderIntent, error: Refused) -> None:
         if is_duplicate(error):
             # Ours only if the order found by that id equals the payload: the engine asks and compares.
-            self._tell_doubt(intent, f"the broker knows this id already: {error.message}")
+            self._tell_doubt(intent, f"the broker knows this id already: {error.message}", is_duplicate=True)
             return
         failpoint("gateway.before_refusal")
         self._put(
@@ -191,9 +191,12 @@ class OrderGateway:
             )
         )
 
-    def _tell_doubt(self, intent: OrderIntent, reason: str) -> None:
+    def _tell_doubt(self, intent: OrderIntent, reason: str, *, is_duplicate: bool = False) -> None:
         failpoint("gateway.before_doubt")
-        self._put(OrderInDoubt(client_order_id=intent.client_order_id, reason=reason, **self._stamps()))
+        client_order_id = intent.client_order_id
+        self._put(
+            OrderInDoubt(client_order_id=client_order_id, reason=reason, is_duplicate=is_duplicate, **self._stamps())
+        )
 
     def _drop(self, approved: Approved, reason: str) -> None:
         failpoint("gateway.dropped")

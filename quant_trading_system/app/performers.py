@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -33,6 +34,7 @@ from quant_trading_system.core.errors import Bug, Unavailable, VenueError
 from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
+from quant_trading_system.core.types import BrokerOrderId
 
 TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
 CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # the last one repeats: a kill is not given up (fault E10)
@@ -55,6 +57,7 @@ class Performers:
         latch: KillLatch,
         remember: Callable[[Record], None],
         answer: Callable[[Answer], None],
+        standing_stops: Callable[[], frozenset[BrokerOrderId]] = frozenset,
         on_failure: Callable[[TaskEnded], None],
         cycle_stream: Callable[[CycleStream], None] = lambda _effect: None,
         allow_healing: Callable[[AllowHealing], None] = lambda _effect: None,
@@ -70,6 +73,7 @@ class Performers:
         self._latch = latch
         self._remember = remember
         self._answer = answer
+        self._standing_stops = standing_stops
         self._on_failure = on_failure
         self._refusal_to_cancel = refusal_to_cancel
         self._running: set[asyncio.Task[None]] = set()
@@ -144,24 +148,37 @@ class Performers:
     def _start_cancel_all(self, effect: CancelEverything) -> None:
         if not self._is_cancelling_all:
             self._is_cancelling_all = True
-            self._spawn("cancel-all", self._cancel_all(effect.reason))
+            self._spawn("cancel-all", self._cancel_all(effect))
 
-    async def _cancel_all(self, reason: str) -> None:
-        """Cancel until the broker shows no open order, with growing pauses; the reconciler reports what is left."""
+    async def _cancel_all(self, effect: CancelEverything) -> None:
+        """Cancel until the broker shows no open order, with growing pauses; the reconciler reports what is left.
+
+        Stops that are spared are known by their ids; while there are any, the others are cancelled one by one.
+        """
         try:
             for number in range(CANCEL_ALL_TRIES_MAX):
                 await asyncio.sleep(CANCEL_ALL_DELAYS_S[min(number, len(CANCEL_ALL_DELAYS_S) - 1)])
                 failpoint("performers.before_cancel_all")
                 try:
-                    await self._cancel.cancel_all(before_write=self._may_cancel_all)
+                    spared = self._standing_stops() if effect.spares_stops else frozenset()
+                    if spared:
+                        await self._cancel_all_but(spared)
+                    else:
+                        await self._cancel.cancel_all(before_write=self._may_cancel_all)
                     failpoint("performers.after_cancel_all")
-                    if not await self._read.open_orders():
+                    if all(order.broker_order_id in spared for order in await self._read.open_orders()):
                         return
                 except VenueError:
                     continue  # tried again after the next pause; the last failure shows in the reconciliation
         finally:
             self._is_cancelling_all = False
             self._reconciler.request()
+
+    async def _cancel_all_but(self, spared: frozenset[BrokerOrderId]) -> None:
+        for order in await self._read.open_orders():
+            if order.broker_order_id not in spared:
+                with contextlib.suppress(VenueError):  # the others are not to wait for it; the next round tries again
+                    await self._cancel.cancel(order.broker_order_id, before_write=self._may_cancel_all)
 
     async def _ask(self, effect: AskOrder) -> None:
         failpoint("performers.before_ask")

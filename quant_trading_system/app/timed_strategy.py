@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from quant_trading_system.core.types import StrategyId
+from quant_trading_system.core.types import StrategyId, Symbol
 from quant_trading_system.core.values import Bar, Signal
 from quant_trading_system.strategy.base import Strategy
 
@@ -43,6 +43,13 @@ class TimedStrategy:
     @property
     def parameters(self) -> Mapping[str, str]:
         return self._strategy.parameters
+
+    @property
+    def protective_stop_fraction(self) -> Decimal | None:
+        return self._strategy.protective_stop_fraction
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        self._strategy.on_stopped_out(symbol)
 
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         started_s = time.perf_counter()

@@ -36,6 +36,9 @@ class BrokerOrder(Struct, frozen=True, kw_only=True):
     updated_ns: Nanos
     replaced_by: BrokerOrderId | None = None
     replaces: BrokerOrderId | None = None
+    order_class: str = ""
+    legs: tuple[BrokerOrder, ...] = ()
+    """Shown in the answer to a POST alone; lists show legs as orders of their own, without a word of their parent."""
 
 
 class Execution(Struct, frozen=True, kw_only=True):

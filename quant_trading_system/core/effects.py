@@ -28,9 +28,13 @@ class CancelOrder(Effect, frozen=True, kw_only=True):
 
 
 class CancelEverything(Effect, frozen=True, kw_only=True):
-    """Cancel every order at the broker, ours or not, retrying until it shows none that can raise exposure."""
+    """Cancel every order at the broker, ours or not, retrying until it shows none that can raise exposure.
+
+    Protective stops stay, unless `spares_stops` is off.
+    """
 
     reason: str
+    spares_stops: bool = True
 
 
 class AskOrder(Effect, frozen=True, kw_only=True):

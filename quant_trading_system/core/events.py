@@ -135,10 +135,11 @@ class OrderRefused(Event, frozen=True, kw_only=True, tag=True):
 
 
 class OrderInDoubt(Event, frozen=True, kw_only=True, tag=True):
-    """The answer to a POST was lost; only the broker knows."""
+    """The answer to a POST was lost; only the broker knows. `is_duplicate`: it said that it has an order of this id."""
 
     client_order_id: ClientOrderId
     reason: str
+    is_duplicate: bool = False
 
 
 class OrderDropped(Event, frozen=True, kw_only=True, tag=True):
@@ -313,6 +314,12 @@ class RestoredOrder(Struct, frozen=True, kw_only=True):
     filled_quantity: Decimal
     filled_value_usd: Decimal
     created_ns: Nanos
+    order_class: str = ""
+    stop_loss_price: Decimal | None = None
+    take_profit_price: Decimal | None = None
+    parent_client_order_id: ClientOrderId | None = None
+    replaces: BrokerOrderId | None = None
+    exists_at_broker: bool = False
 
 
 class RestoredBook(Struct, frozen=True, kw_only=True):

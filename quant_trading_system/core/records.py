@@ -70,6 +70,15 @@ class OrderRecord(Record, frozen=True, kw_only=True, tag=True):
     sent_ns: Nanos | None
     acknowledged_ns: Nanos | None
     is_final: bool
+    order_class: str = ""
+    stop_loss_price: Decimal | None = None
+    take_profit_price: Decimal | None = None
+    parent_client_order_id: ClientOrderId | None = None
+    """Of a leg: the order that it was sent with."""
+    replaces: BrokerOrderId | None = None
+    """Of an order that took another one's place at the broker: that one."""
+    exists_at_broker: bool = False
+    """The broker said that it has an order of this id, shown or not: its absence is not believed (fault A7)."""
 
 
 class FillRecord(Record, frozen=True, kw_only=True, tag=True):

@@ -49,6 +49,15 @@ class OrderType(StrEnum):
     STOP_LIMIT = "stop_limit"
 
 
+class OrderClass(StrEnum):
+    """Which orders stand and fall together: an entry with its stop (OTO), with both legs (bracket), two exits (OCO)."""
+
+    SIMPLE = ""
+    OTO = "oto"
+    BRACKET = "bracket"
+    OCO = "oco"
+
+
 class TimeInForce(StrEnum):
     DAY = "day"
     GTC = "gtc"

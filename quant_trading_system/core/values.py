@@ -12,6 +12,7 @@ from quant_trading_system.core.types import (
     InstrumentClass,
     MonoNanos,
     Nanos,
+    OrderClass,
     OrderType,
     Side,
     StrategyId,
@@ -73,6 +74,7 @@ class OrderIntent(Struct, frozen=True, kw_only=True):
 
     `reference_price` is the price the decision was built on, `declared_notional_usd` what the strategy believes it
     orders (control P12). `strategy` names the intent's owner: one strategy, `net` for several, `manual` for a person.
+    An OTO or bracket carries the prices of its legs in USD; the legs have its quantity and its time in force.
     """
 
     client_order_id: ClientOrderId
@@ -91,6 +93,9 @@ class OrderIntent(Struct, frozen=True, kw_only=True):
     decided_ns: Nanos
     decided_mono_ns: MonoNanos
     reason: str
+    order_class: OrderClass = OrderClass.SIMPLE
+    stop_loss_price: Decimal | None = None
+    take_profit_price: Decimal | None = None
 
     @property
     def signed_quantity(self) -> Decimal:

@@ -75,6 +75,9 @@ class RecentOrder(Struct, frozen=True, kw_only=True):
     price: Decimal | None
     sent_ns: Nanos
     is_final: bool
+    executed_ns: Nanos | None = None
+    """When it executed last; a protective stop may do so days after it was sent."""
+    is_protection: bool = False
 
 
 class ExposureView(Struct, frozen=True, kw_only=True):

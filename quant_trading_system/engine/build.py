@@ -55,5 +55,10 @@ def build_engine(
         guards=Guards(config.limits),
         orders=OrderManager(account=config.account, instance=config.instance, next_sequence=next_sequence),
         ledger=Ledger(),
+        protective_stops={
+            each.id: fraction
+            for each in config.strategies
+            if (fraction := each.protective_stop_fraction or strategies[each.id].protective_stop_fraction) is not None
+        },
     )
     return Engine(desk)

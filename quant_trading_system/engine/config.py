@@ -19,6 +19,8 @@ class StrategyConfig(Struct, frozen=True, kw_only=True):
     weight: Decimal
     sizing: str
     parameters: dict[str, object]
+    protective_stop_fraction: Decimal | None = None
+    """Loss of a position, as a fraction of what was paid, at which the broker sells it; None: no stop is declared."""
 
 
 class EngineConfig(Struct, frozen=True, kw_only=True):
@@ -33,6 +35,8 @@ class EngineConfig(Struct, frozen=True, kw_only=True):
     limits: RiskLimits
     capital_usd: Decimal | None = None
     is_dry_run: bool = False
+    kill_cancels_stops: bool = False
+    """Whether the kill switch cancels protective stops, too (R049)."""
     bar_seconds: int = 60
     drift_band_fraction: Decimal = Decimal("0.01")
     signal_seconds_max: float = 300.0

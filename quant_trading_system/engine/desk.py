@@ -16,6 +16,7 @@ from quant_trading_system.core.records import AlertRecord, AuditRecord, LockReco
 from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
+    BrokerOrderId,
     ClientOrderId,
     MonoNanos,
     Nanos,
@@ -55,11 +56,14 @@ class Desk:
         guards: Guards,
         orders: OrderManager,
         ledger: Ledger,
+        protective_stops: Mapping[StrategyId, Decimal] | None = None,
     ) -> None:
         self.config = config
         self.calendar = calendar
         self.market = market
         self.strategies = dict(strategies)
+        self.protective_stops = dict(protective_stops or {})
+        """Loss, as a fraction of what was paid, at which the broker sells what a strategy holds."""
         self.portfolio = portfolio
         self.gate = gate
         self.guards = guards
@@ -105,6 +109,10 @@ class Desk:
         """Symbols locked for drift, and when the drift was seen last."""
         self._effects: list[Effect] = []
 
+    def new_decision_id(self) -> str:
+        self.decisions_made += 1
+        return f"{self.config.instance}-{self.seen_ns:x}-{self.decisions_made}"
+
     # stamps and session
 
     def stamp(self, event: Event) -> None:
@@ -137,6 +145,21 @@ class Desk:
     @property
     def session_date(self) -> str:
         return self.session().date
+
+    # stops
+
+    def standing_stops(self) -> frozenset[BrokerOrderId]:
+        """Protective stops that the broker has."""
+        return frozenset(
+            order.broker_order_id
+            for order in self.orders.live()
+            if order.is_protection and order.broker_order_id is not None
+        )
+
+    def positions_without_stop(self) -> dict[Symbol, Decimal]:
+        """What is held of symbols for which the broker holds no stop of ours."""
+        guarded = {order.symbol for order in self.orders.live() if order.is_protection and order.is_cancelable}
+        return {symbol: held for symbol, held in sorted(self.ledger.positions().items()) if symbol not in guarded}
 
     # money
 

@@ -45,7 +45,7 @@ from quant_trading_system.core.events import (
     TimerFired,
     TradeSeen,
 )
-from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Nanos, Stream, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, ClientOrderId, Nanos, Stream, Symbol
 from quant_trading_system.core.values import Approved
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.engine.desk import Desk
@@ -53,6 +53,7 @@ from quant_trading_system.engine.guarding import Guarding
 from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.operator import Operators
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.protection import STANDING, Protection
 from quant_trading_system.engine.reconciling import Reconciling
 from quant_trading_system.engine.self_test import controls_that_pass
 from quant_trading_system.engine.snapshot import build_view, state_hash
@@ -75,6 +76,8 @@ class Engine:
         self._guarding = Guarding(desk, self._flow)
         self._healing = Healing(desk)
         self._alarm = StreamAlarm(desk, self._healing)
+        self._protection = Protection(desk, flow=self._flow, trading=self._trading)
+        self._trading.make_way = self._protection.make_way
         self._timers = Timers(
             desk,
             flow=self._flow,
@@ -82,6 +85,7 @@ class Engine:
             guarding=self._guarding,
             healing=self._healing,
             alarm=self._alarm,
+            protection=self._protection,
         )
         self._operators = Operators(
             desk, flow=self._flow, guarding=self._guarding, reconciling=self._reconciling, healing=self._healing
@@ -185,8 +189,12 @@ class Engine:
 
     @property
     def oldest_live_ns(self) -> Nanos | None:
-        """When the oldest order that is not final was made, venue time."""
-        return min((order.created_ns for order in self._desk.orders.live()), default=None)
+        """When the oldest order that is not final was made, venue time.
+
+        Protective stops that stand rest for weeks: one that ends meanwhile is missed by a pass, and then asked about.
+        """
+        live = (order for order in self._desk.orders.live() if not (order.is_protection and order.status in STANDING))
+        return min((order.created_ns for order in live), default=None)
 
     @property
     def foreign_orders(self) -> list[ClientOrderId]:
@@ -199,7 +207,18 @@ class Engine:
 
     @property
     def live_orders(self) -> int:
-        return sum(1 for _ in self._desk.orders.live())
+        """Orders that an ordered stop waits for: protective stops that stand are meant to outlive the daemon."""
+        live = self._desk.orders.live()
+        return sum(1 for order in live if not (order.is_protection and order.status in STANDING))
+
+    @property
+    def are_stops_in_place(self) -> bool:
+        """Every position whose strategies declare a stop has it at the broker."""
+        return self._protection.is_in_place
+
+    def standing_stops(self) -> frozenset[BrokerOrderId]:
+        """Protective stops at the broker, which a cancel of everything else leaves there."""
+        return self._desk.standing_stops()
 
     @property
     def unknown_orders(self) -> int:
@@ -238,8 +257,11 @@ class Engine:
         self._desk.stamp(event)
         if isinstance(event, OrderUpdated | OrderAnswered):
             self._reconciling.on_activity()
-        self._flow.settle(self._desk.orders.apply(event), source="stream")
+        outcome = self._desk.orders.apply(event)
+        self._flow.settle(outcome, source="stream")
         self._compare_channels(event)
+        if outcome.order is not None:
+            self._protection.look(outcome.order.symbol)
 
     def _compare_channels(self, event: Event) -> None:
         if isinstance(event, OrderUpdated):
@@ -250,6 +272,7 @@ class Engine:
     def _on_snapshot(self, event: BrokerSnapshot) -> None:
         self._reconciling.on_snapshot(event)
         self._alarm.on_snapshot(event)
+        self._protection.look_at_all()
 
     def _on_restored(self, event: Restored) -> None:
         self._reconciling.on_restored(event)

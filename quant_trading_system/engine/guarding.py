@@ -11,7 +11,7 @@ from quant_trading_system.core.events import (
     StreamDown,
     StreamUp,
 )
-from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.records import EquityRecord, GuardRecord
 from quant_trading_system.core.types import Latch, Severity, Store, Stream
 from quant_trading_system.engine.desk import Desk
@@ -63,7 +63,7 @@ class Guarding:
         desk.kill.observe(event.store, event.latch, event.reason)
         if desk.kill.is_engaged and not was_engaged:
             self._raise("kill", event.reason or f"latch engaged in {event.store}")
-            desk.emit(CancelEverything(reason=event.reason or "kill switch"))
+            desk.emit(self.cancel_for_kill(event.reason or "kill switch"))
         self._latches_heard.add(event.store)
         unreadable = [
             store
@@ -74,6 +74,16 @@ class Guarding:
             self._raise("kill_state_unreadable", ", ".join(sorted(unreadable)))
         else:
             self._clear("kill_state_unreadable")
+
+    def cancel_for_kill(self, reason: str) -> CancelEverything:
+        """Everything but protective stops, unless the setting says otherwise; positions left without one are named."""
+        desk = self._desk
+        spares = not desk.config.kill_cancels_stops
+        bare = desk.positions_without_stop() if spares else desk.ledger.positions()
+        if bare:
+            held = ", ".join(f"{symbol} {plain(quantity)}" for symbol, quantity in sorted(bare.items()))
+            desk.alert(Severity.CRITICAL, "positions_without_stop", f"left without a stop by the kill switch: {held}")
+        return CancelEverything(reason=reason, spares_stops=spares)
 
     def on_store(self, event: StoreSeen) -> None:
         self._desk.stores_up[event.store] = event.is_up

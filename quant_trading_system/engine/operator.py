@@ -77,7 +77,10 @@ class Operators:
     def _cancel_all(self, event: OperatorAsked) -> tuple[bool, str]:
         live = list(self._desk.orders.live())
         self._desk.emit(CancelEverything(reason=event.reason or "cancel-all"))
-        return True, f"asked the broker to cancel everything; {len(live)} orders are known to be live"
+        return (
+            True,
+            f"asked the broker to cancel all but protective stops; {len(live)} orders are known to be live",
+        )
 
     def _kill(self, event: OperatorAsked) -> tuple[bool, str]:
         desk = self._desk
@@ -85,7 +88,7 @@ class Operators:
             "kill", f"{event.operator}: {event.reason}", venue_ns=desk.venue_ns, mono_ns=desk.mono_ns
         )
         desk.emit(EngageLatch(operator=event.operator, reason=event.reason))
-        desk.emit(CancelEverything(reason="kill switch"))
+        desk.emit(self._guarding.cancel_for_kill("kill switch"))
         return True, "kill switch engaged: no new order leaves; everything at the broker is being cancelled"
 
     def _reset(self, event: OperatorAsked) -> tuple[bool, str]:

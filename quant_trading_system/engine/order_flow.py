@@ -9,9 +9,11 @@ from quant_trading_system.core.broker import Execution
 from quant_trading_system.core.effects import CancelOrder, RequestReconciliation
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.records import FillRecord
-from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Side, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Severity, Side, Symbol
 from quant_trading_system.core.values import Allocation
 from quant_trading_system.engine.desk import Desk
+from quant_trading_system.ledger.books import EXTERNAL
+from quant_trading_system.ledger.split import split_fill
 from quant_trading_system.orders.manager import Outcome
 from quant_trading_system.orders.order import Order
 
@@ -29,6 +31,8 @@ class OrderFlow:
         desk = self._desk
         for execution in outcome.executions:
             self.book(execution, outcome.order, source=source)
+        if outcome.is_rehomed and outcome.order is not None:
+            self._bring_home(outcome.order)
         if outcome.order is not None and outcome.changed:
             desk.remember(outcome.order.to_record(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns))
         for effect in outcome.effects:
@@ -39,11 +43,14 @@ class OrderFlow:
             desk.lock_symbol(outcome.order.symbol, outcome.lock_symbol)
         if outcome.reconcile is not None:
             desk.emit(RequestReconciliation(reason=outcome.reconcile))
+        for relative in outcome.more:
+            self.settle(relative, source=source)
 
     def book(self, execution: Execution, order: Order | None, *, source: str) -> None:
         """Book one execution to the strategies its order belongs to; nothing happens if it is booked already."""
         desk = self._desk
-        allocations: Sequence[Allocation] = () if order is None else order.allocations
+        is_kin = order is not None and (order.symbol, order.side) == (execution.symbol, execution.side)
+        allocations: Sequence[Allocation] = order.allocations if order is not None and is_kin else ()
         quantity = execution.cumulative_quantity if order is None else order.quantity
         result = desk.ledger.apply(execution, allocations, quantity)
         if not result.is_new:
@@ -68,12 +75,49 @@ class OrderFlow:
             )
         )
         desk.remember_books(execution.symbol)
+        if order is not None and order.is_protection:
+            self._note_stop(order, execution)
+
+    def _note_stop(self, stop: Order, execution: Execution) -> None:
+        """A protective stop traded: its strategies hold less, want no more than that, and are told."""
+        desk = self._desk
+        for each in stop.allocations:
+            held = desk.ledger.book_quantity(each.strategy, stop.symbol)
+            wanted = desk.portfolio.target(each.strategy, stop.symbol)
+            if wanted is None or abs(wanted) > abs(held):
+                desk.portfolio.set_target(each.strategy, stop.symbol, held)
+            desk.entry_deadline_ns.pop((each.strategy, stop.symbol), None)
+            if each.strategy in desk.strategies:
+                desk.strategies[each.strategy].on_stopped_out(stop.symbol)
+        desk.alert(
+            Severity.WARNING,
+            "stop_executed",
+            f"{stop.symbol}: a protective stop at {stop.stop_price} traded {execution.quantity} shares at"
+            f" {execution.price}",
+            symbol=stop.symbol,
+        )
+
+    def _bring_home(self, order: Order) -> None:
+        """What an order executed while it was taken for somebody else's passes from the external book to its own."""
+        desk = self._desk
+        executed, price = order.executed_quantity, order.filled_average_price
+        if not executed or price is None:
+            return
+        parts = split_fill(
+            order.allocations, cumulative=executed, quantity=executed, order_quantity=executed, sign=order.side.sign
+        )
+        for part in parts:
+            desk.ledger.transfer(EXTERNAL, part.strategy, order.symbol, part.quantity, price)
+        desk.remember_books(order.symbol)
 
     def cancel_entries(self, reason: str, *, symbol: Symbol | None = None) -> int:
-        """Ask to cancel every live order that can raise exposure. Returns how many were asked."""
+        """Ask to cancel every live order that can raise exposure. Returns how many were asked.
+
+        Protective stops stay in any case: they outlive the daemon, which is what they are for.
+        """
         desk = self._desk
         asked = 0
-        for order in list(desk.orders.live(symbol)):
+        for order in [each for each in desk.orders.live(symbol) if not each.is_protection]:
             position = desk.ledger.position(order.symbol)
             reduces = position != ZERO and (position > ZERO) == (order.side is Side.SELL)
             if not reduces or desk.is_stopping:
@@ -100,7 +144,7 @@ class OrderFlow:
             self.settle(outcome, source="timer")
         limit_ns = int(desk.config.entry_order_seconds_max * NANOS_PER_SECOND)
         for order in list(desk.orders.live()):
-            if order.is_external or not order.is_cancelable:
+            if order.is_external or order.is_protection or not order.is_cancelable:
                 continue
             if desk.mono_ns - order.created_mono_ns >= limit_ns:
                 self.cancel(order.client_order_id, "rested longer than entry_order_seconds_max")

@@ -79,6 +79,9 @@ class Reconciling:
         desk.account_mono_ns = event.started_mono_ns
         desk.moved_symbols.clear()
         desk.broker_positions = {position.symbol: position.quantity for position in event.positions}
+        shown = (*event.open_orders, *event.closed_orders)
+        for outcome in desk.orders.meet(shown, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns):
+            self._flow.settle(outcome, source="reconciliation")
         actions = desk.policy.decide(diff(self._our_books(), event), mono_ns=desk.mono_ns, is_first_pass=is_first)
         repeat = False
         drifts = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import Decimal
 
 from quant_trading_system.core.money import ZERO
@@ -11,9 +12,9 @@ from quant_trading_system.engine.desk import Desk, reserved_price, signed_range
 
 
 def build_risk_view(
-    desk: Desk, symbol: Symbol, *, strategy: StrategyId, side: Side, without: ClientOrderId | None = None
+    desk: Desk, symbol: Symbol, *, strategy: StrategyId, side: Side, without: Collection[ClientOrderId] = ()
 ) -> RiskView:
-    """Picture for the gate, in which the order `without` does not exist (to judge that very order again)."""
+    """Picture for the gate, in which the orders `without` do not exist: the one judged again, stops that will go."""
     return RiskView(
         mode=desk.config.mode,
         venue_ns=desk.venue_ns,
@@ -32,19 +33,21 @@ def build_risk_view(
         instrument=desk.instruments.get(symbol),
         exposure=build_exposure(desk, symbol, without=without),
         money=build_money(desk, without=without),
-        recent=tuple(order for order in desk.orders.recent(desk.venue_ns) if order.client_order_id != without),
+        recent=tuple(order for order in desk.orders.recent(desk.venue_ns) if order.client_order_id not in without),
         live_opposite_orders=sum(
-            1 for order in desk.orders.live(symbol) if order.side is side.opposite and order.client_order_id != without
+            1
+            for order in desk.orders.live(symbol)
+            if order.side is side.opposite and order.client_order_id not in without
         ),
         is_stopping=desk.is_stopping,
     )
 
 
-def build_exposure(desk: Desk, symbol: Symbol, *, without: ClientOrderId | None = None) -> ExposureView:
+def build_exposure(desk: Desk, symbol: Symbol, *, without: Collection[ClientOrderId] = ()) -> ExposureView:
     """Positions plus every live order taken in the bad direction (invariant I5).
 
     A symbol without any mark counts with the price of its orders; a held symbol without mark makes the total infinite,
-    which refuses every order that adds risk.
+    which refuses every order that adds risk. An entry with its legs counts as one open order (P23).
     """
     buys: dict[Symbol, Decimal] = {}
     sells: dict[Symbol, Decimal] = {}
@@ -54,17 +57,17 @@ def build_exposure(desk: Desk, symbol: Symbol, *, without: ClientOrderId | None 
     has_unknown = False
     reserved_usd = ZERO
     for order in desk.orders.live():
-        if order.client_order_id == without:
+        if order.client_order_id in without:
             continue
-        total += 1
-        per_symbol += order.symbol == symbol
+        total += not order.is_dormant
+        per_symbol += order.symbol == symbol and not order.is_dormant
         has_unknown = has_unknown or (order.symbol == symbol and order.is_unknown)
-        side_sums = buys if order.side is Side.BUY else sells
-        side_sums[order.symbol] = side_sums.get(order.symbol, ZERO) + order.open_quantity
         price = reserved_price(order.limit_price, order.reference_price)
-        prices[order.symbol] = max(prices.get(order.symbol, ZERO), price)
-        if order.side is Side.BUY:
-            reserved_usd += order.open_quantity * price
+        for claimed, side, quantity in order.claims():
+            side_sums = buys if side is Side.BUY else sells
+            side_sums[claimed] = side_sums.get(claimed, ZERO) + quantity
+            prices[claimed] = max(prices.get(claimed, ZERO), price)
+            reserved_usd += quantity * price if side is Side.BUY else ZERO
     positions = desk.ledger.positions()
     gross = net = symbol_usd = ZERO
     for held in sorted(set(positions) | set(buys) | set(sells)):
@@ -91,13 +94,14 @@ def build_exposure(desk: Desk, symbol: Symbol, *, without: ClientOrderId | None 
     )
 
 
-def build_money(desk: Desk, *, without: ClientOrderId | None = None) -> MoneyView:
+def build_money(desk: Desk, *, without: Collection[ClientOrderId] = ()) -> MoneyView:
     """Both buying powers in USD: the broker's less what was sent since, and our own: cash that is not reserved."""
     reserved = newer = ZERO
     for order in desk.orders.live():
-        if order.side is not Side.BUY or order.client_order_id == without:
+        bought = sum((quantity for _, side, quantity in order.claims() if side is Side.BUY), ZERO)
+        if not bought or order.client_order_id in without:
             continue
-        cost = order.open_quantity * reserved_price(order.limit_price, order.reference_price)
+        cost = bought * reserved_price(order.limit_price, order.reference_price)
         reserved += cost
         if desk.account_mono_ns is None or order.created_mono_ns >= desk.account_mono_ns:
             newer += cost

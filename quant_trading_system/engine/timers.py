@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import TimerFired
+from quant_trading_system.core.types import Severity, TimeInForce
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
 from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.invariants import check_invariants
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.protection import Protection
 from quant_trading_system.engine.stream_alarm import StreamAlarm
 from quant_trading_system.engine.trading import Trading
 
@@ -28,6 +30,7 @@ class Timers:
         guarding: Guarding,
         healing: Healing,
         alarm: StreamAlarm,
+        protection: Protection,
     ) -> None:
         self._desk = desk
         self._healing = healing
@@ -35,6 +38,7 @@ class Timers:
         self._flow = flow
         self._trading = trading
         self._guarding = guarding
+        self._protection = protection
         self._session_date: str | None = None
 
     def on_fired(self, event: TimerFired) -> None:
@@ -58,6 +62,7 @@ class Timers:
         self._flow.on_time()
         self._alarm.on_second()
         self._healing.on_second()
+        self._protection.look_at_all()
         self._guarding.on_second()
         check_invariants(desk)
 
@@ -69,5 +74,19 @@ class Timers:
         if session.date == self._session_date or not session.is_open_by_calendar or equity is None:
             return
         self._session_date = session.date
+        self._review_old_orders()
         desk.guards.begin_session(session.date, equity)
         self._guarding.record_guards()
+
+    def _review_old_orders(self) -> None:
+        """An order of the day that outlived its day is for a person to look at: a cancel stuck, or a fate unknown."""
+        desk = self._desk
+        for order in desk.orders.live():
+            is_old = order.created_ns < (desk.session().open_ns or 0)
+            if is_old and order.time_in_force != TimeInForce.GTC.value and not order.is_external:
+                desk.alert(
+                    Severity.CRITICAL,
+                    "order_outlived_its_day",
+                    f"{order.client_order_id} of {order.symbol} is {order.status.name} since an earlier day",
+                    symbol=order.symbol,
+                )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from quant_trading_system.core.effects import SendOrder
@@ -13,6 +14,7 @@ from quant_trading_system.core.types import (
     Direction,
     InstrumentClass,
     Nanos,
+    OrderClass,
     OrderType,
     Severity,
     StrategyId,
@@ -24,7 +26,10 @@ from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.risk_view import build_money, build_risk_view
 from quant_trading_system.portfolio.portfolio import Plan, PlannedOrder
 from quant_trading_system.portfolio.sizing import SizingContext
+from quant_trading_system.portfolio.stops import leg_price
 
+APPROVED = "approved"
+WAITS = "waits"
 SIZE_MARGIN = Decimal("0.95")  # sized below the position limit, so that the next tick does not carry the order over it
 VOLATILITY = "vol_annual_20"
 
@@ -35,6 +40,8 @@ class Trading:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._latest_signal: dict[Symbol, Signal] = {}
+        self.make_way: Callable[[Symbol], None] = lambda _symbol: None
+        """Asks for the protective stops of a symbol to be cancelled; `rebalance` is called when they are gone."""
 
     def on_bar(self, bar: Bar) -> None:
         """Ask every enabled strategy about one closed bar, then move the portfolio towards the targets."""
@@ -55,9 +62,13 @@ class Trading:
         self.rebalance(bar.symbol)
 
     def rebalance(self, symbol: Symbol) -> None:
-        """Net the strategies' targets of one symbol into at most one order. Waits while an order of ours is live."""
+        """Net the strategies' targets of one symbol into at most one order.
+
+        Waits while an order is live. Protective stops hold the shares and stand on the other side of an entry: an order
+        that would be approved without them makes them give way, and is decided anew when their end is known.
+        """
         desk = self._desk
-        if not self._may_trade or any(True for _ in desk.orders.live(symbol)):
+        if not self._may_trade or any(True for _ in desk.orders.live_trades(symbol)):
             return
         instrument = desk.instruments.get(symbol)
         price = desk.market.price(symbol, desk.mono_ns)
@@ -138,7 +149,7 @@ class Trading:
         While an order is live nobody knows whether it happened: a fill that is heard of late must not be sold again.
         """
         desk = self._desk
-        if any(True for _ in desk.orders.live(symbol)):
+        if any(True for _ in desk.orders.live_trades(symbol)):
             return
         for strategy in desk.strategies:
             deadline = desk.entry_deadline_ns.get((strategy, symbol))
@@ -171,8 +182,8 @@ class Trading:
 
     def _submit(self, planned: PlannedOrder) -> None:
         desk = self._desk
-        desk.decisions_made += 1
-        decision_id = f"{desk.config.instance}-{desk.seen_ns:x}-{desk.decisions_made}"
+        stops = [order.client_order_id for order in desk.orders.live(planned.symbol) if order.is_protection]
+        stop_loss_price = self._stop_loss_price(planned)
         intent = OrderIntent(
             client_order_id=desk.orders.new_client_order_id(planned.strategy),
             strategy=planned.strategy,
@@ -186,21 +197,42 @@ class Trading:
             reference_price=planned.reference_price,
             declared_notional_usd=planned.declared_notional_usd,
             allocations=planned.allocations,
-            decision_id=decision_id,
+            decision_id=desk.new_decision_id(),
             decided_ns=desk.venue_ns,
             decided_mono_ns=desk.mono_ns,
             reason=self._reason(planned),
+            order_class=OrderClass.SIMPLE if stop_loss_price is None else OrderClass.OTO,
+            stop_loss_price=stop_loss_price,
         )
-        self.review(intent)
+        if self.review(intent, stops=stops) == WAITS:
+            self.make_way(planned.symbol)
 
-    def review(self, intent: OrderIntent) -> None:
-        """Put one intent before the gate; what it approves is reserved in the same call and sent."""
+    def _stop_loss_price(self, planned: PlannedOrder) -> Decimal | None:
+        """The stop that an entry brings along, where each of its strategies declares one."""
         desk = self._desk
-        view = build_risk_view(desk, intent.symbol, strategy=intent.strategy, side=intent.side)
+        position = desk.ledger.position(planned.symbol)
+        fractions = [desk.protective_stops.get(each.strategy) for each in planned.allocations]
+        declared = [fraction for fraction in fractions if fraction is not None]
+        is_whole = planned.quantity == planned.quantity.to_integral_value()
+        if position * planned.side.sign < ZERO or len(declared) < len(fractions) or not is_whole:
+            return None
+        return leg_price(planned.reference_price, declared, entry=planned.side, limit=planned.limit_price)
+
+    def review(self, intent: OrderIntent, *, stops: Collection[ClientOrderId] = ()) -> str:
+        """Put one intent before the gate; what it approves is reserved in the same call and sent.
+
+        Args:
+            stops: protective stops that would have to go first; the intent is judged without them, and waits.
+
+        Returns:
+            What the record of the decision says: refused, approved, dry_run or waits.
+        """
+        desk = self._desk
+        view = build_risk_view(desk, intent.symbol, strategy=intent.strategy, side=intent.side, without=stops)
         decision = desk.gate.review(intent, view)
         outcome = "refused"
         if decision.approved is not None:
-            outcome = "dry_run" if desk.config.is_dry_run else "approved"
+            outcome = "dry_run" if desk.config.is_dry_run else WAITS if stops else APPROVED
         signal = self._latest_signal.get(intent.symbol)
         desk.remember(
             DecisionRecord(
@@ -210,7 +242,14 @@ class Trading:
                 strategy=intent.strategy,
                 symbol=intent.symbol,
                 outcome=outcome,
-                reason=_refusals(decision.controls) or intent.reason,
+                reason="; ".join(
+                    part
+                    for part in (
+                        _refusals(decision.controls) or intent.reason,
+                        "a protective stop gives way first" if outcome == WAITS else "",
+                    )
+                    if part
+                ),
                 side=intent.side,
                 quantity=intent.quantity,
                 limit_price=intent.limit_price,
@@ -221,16 +260,19 @@ class Trading:
                 inputs={} if signal is None else signal.inputs,
             )
         )
-        if outcome != "approved" or decision.approved is None:
-            return
+        if outcome != APPROVED or decision.approved is None:
+            return outcome
         order = desk.orders.open(decision.approved, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
         desk.remember(order.to_record(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns))
         desk.emit(SendOrder(approved=decision.approved))
+        return outcome
 
     def still_approved(self, client_order_id: ClientOrderId, intent: OrderIntent) -> str | None:
         """Judge an order that was not sent yet again, as if it did not exist. Returns why it may not go, or None."""
         desk = self._desk
-        view = build_risk_view(desk, intent.symbol, strategy=intent.strategy, side=intent.side, without=client_order_id)
+        view = build_risk_view(
+            desk, intent.symbol, strategy=intent.strategy, side=intent.side, without={client_order_id}
+        )
         return _refusals(desk.gate.review(intent, view).controls) or None
 
     def _reason(self, planned: PlannedOrder) -> str:

@@ -185,6 +185,8 @@ def _has_news(order: Order, shown: BrokerOrder) -> bool:
         return True
     if shown.updated_ns < order.broker_updated_ns:
         return False
+    if order.contradiction == (shown.status, shown.updated_ns):  # refused and said before: no news any more
+        return shown.filled_quantity > order.filled_quantity
     return shown.status != order.broker_status or shown.filled_quantity > order.filled_quantity
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from quant_trading_system.core.broker import BrokerOrder, Execution
-from quant_trading_system.core.money import plain
+from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.types import NANOS_PER_SECOND, Severity
+from quant_trading_system.orders.making import role_of
+from quant_trading_system.orders.order import STOP_LOSS, TAKE_PROFIT, Order
 from quant_trading_system.orders.outcome import Work
 from quant_trading_system.orders.status import (
     BELIEVED_DEAD,
@@ -51,11 +53,27 @@ def take_execution(work: Work, execution: Execution) -> None:
         work.alert(Severity.CRITICAL, "overfill", f"{plain(cumulative)} shares filled of {plain(order.quantity)}")
         work.lock("filled more than was ordered")
         work.reconcile("overfill")
+    elif _undone_by_legs(order) > _done_by_entry(order):
+        text = f"legs filled {plain(_undone_by_legs(order))} shares of an entry of {plain(_done_by_entry(order))}"
+        work.alert(Severity.CRITICAL, "overfill", text)
+        work.lock("the legs of one entry filled more than it did")
+        work.reconcile("overfill of legs")
     elif order.executed_quantity > max(newest, order.base_filled):
         work.alert(Severity.CRITICAL, "execution_overlaps", "executions sum to more than their cumulative quantity")
         work.lock("executions overlap")
         work.reconcile("executions overlap")
     advance_by_fill(work)
+
+
+def _undone_by_legs(order: Order) -> Decimal:
+    """Shares that the legs of this one's entry executed together (fault B7); 0 of an order that is no leg."""
+    legs = () if order.parent is None else order.parent.legs.values()
+    return sum((leg.executed_quantity for leg in legs), ZERO)
+
+
+def _done_by_entry(order: Order) -> Decimal:
+    """Shares that a leg's entry may have bought at most."""
+    return ZERO if order.parent is None else max(order.parent.quantity, order.parent.filled_quantity)
 
 
 def advance_by_fill(work: Work) -> None:
@@ -74,9 +92,11 @@ def take_picture(work: Work, shown: BrokerOrder, *, event_word: str | None = Non
         event_word: the name of the stream's event, None for an answer.
         is_pass: it is part of a reconciliation pass, which brings the executions, too.
     """
+    order = work.order
+    if order.is_external and shown.updated_ns >= order.broker_updated_ns:
+        _follow(order, shown)
     _learn_identity(work, shown)
     _compare_echo(work, shown)
-    order = work.order
     age_ns = shown.updated_ns - order.broker_updated_ns
     if shown.filled_quantity < order.filled_quantity and _is_backward(work, shown):
         work.alert(
@@ -169,8 +189,22 @@ def _learn_identity(work: Work, shown: BrokerOrder) -> None:
         work.reconcile("two broker orders of one intent")
 
 
+def _follow(order: Order, shown: BrokerOrder) -> None:
+    """An order of the broker's making is what the broker says: it resizes legs, and a replacement is somebody's wish.
+
+    So is a stop of ours after a corporate action, which multiplies shares and divides prices. What an order was sent
+    for stays in its allocations.
+    """
+    if shown.quantity is not None:
+        order.quantity = order.echoed_quantity = shown.quantity
+    order.limit_price, order.stop_price = shown.limit_price, shown.stop_price
+
+
 def _compare_echo(work: Work, shown: BrokerOrder) -> None:
-    """What was approved is what was sent (I7): a different echo locks the symbol, and the larger quantity counts."""
+    """What was approved is what was sent (I7): a different echo locks the symbol, and the larger quantity counts.
+
+    Should the broker show another symbol or side, the order counts there as well (fault A13).
+    """
     order = work.order
     if order.is_external:
         return
@@ -181,16 +215,41 @@ def _compare_echo(work: Work, shown: BrokerOrder) -> None:
             ("side", order.side, shown.side),
             ("quantity", order.quantity, shown.quantity),
             ("limit price", order.limit_price, shown.limit_price),
+            ("stop price", order.stop_price, shown.stop_price),
             ("type", order.order_type, str(shown.order_type)),
+            *_leg_pairs(order, shown),
         )
         if ours != theirs
     ]
+    if not differences:
+        order.is_echoed = True
+        return
+    if order.is_protection and order.is_echoed and (order.symbol, order.side) == (shown.symbol, shown.side):
+        work.alert(Severity.WARNING, "stop_altered", f"the broker shows {'; '.join(differences)}")
+        work.reconcile("the broker altered a protective stop")
+        _follow(order, shown)
+        return
+    order.echo_symbol = shown.symbol if shown.symbol != order.symbol else order.echo_symbol
+    order.echo_side = shown.side if shown.side is not order.side else order.echo_side
     if shown.quantity is not None:
         order.echoed_quantity = max(order.echoed_quantity, shown.quantity)
     if differences and "echo_differs" not in order.alerts_raised:
         work.alert_once(Severity.CRITICAL, "echo_differs", f"the broker shows {'; '.join(differences)}")
         work.lock("the broker shows another order than was sent")
         work.reconcile("echo differs")
+
+
+def _leg_pairs(order: Order, shown: BrokerOrder) -> list[tuple[str, object, object]]:
+    """What was asked of the legs, and what the broker made of it; nothing where it shows none."""
+    if not shown.legs:
+        return []
+    prices = {role_of(leg): leg.stop_price if role_of(leg) == STOP_LOSS else leg.limit_price for leg in shown.legs}
+    pairs: list[tuple[str, object, object]] = [
+        ("stop-loss price", order.stop_loss_price, prices.get(STOP_LOSS)),
+        ("take-profit price", order.take_profit_price, prices.get(TAKE_PROFIT)),
+    ]
+    pairs += [("quantity of a leg", order.quantity, leg.quantity) for leg in shown.legs]
+    return pairs + [("side of a leg", order.side.opposite, leg.side) for leg in shown.legs]
 
 
 def _is_backward(work: Work, shown: BrokerOrder) -> bool:
@@ -221,7 +280,10 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None
     if trigger is Trigger.DOUBT:
         work.alert_once(Severity.CRITICAL, "unknown_status", f"the broker's word {shown.status!r}", key=shown.status)
         work.lock(f"unknown broker status {shown.status!r}")
+    if order.contradiction == (shown.status, shown.updated_ns):
+        return  # said, refused and reconciled before; a pass repeats it
     if not step(work, trigger):
+        order.contradiction = (shown.status, shown.updated_ns)
         return
     order.broker_status = shown.status
     order.broker_updated_ns = max(order.broker_updated_ns, shown.updated_ns)

@@ -7,25 +7,14 @@ timeouts never finalise. Orders count as exposure from the moment they are opene
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from decimal import Decimal
+
+from msgspec import structs
 
 from quant_trading_system.core.broker import BrokerOrder, Execution
 from quant_trading_system.core.effects import CancelOrder, Effect
-from quant_trading_system.core.events import (
-    CancelAnswered,
-    CancelInDoubt,
-    Event,
-    LookupAnswered,
-    LookupFailed,
-    OrderAnswered,
-    OrderDropped,
-    OrderInDoubt,
-    OrderRefused,
-    OrderSending,
-    OrderUpdated,
-    RestoredOrder,
-)
+from quant_trading_system.core.events import Event, OrderAnswered, OrderUpdated, RestoredOrder
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.types import (
     NANOS_PER_MINUTE,
@@ -42,17 +31,19 @@ from quant_trading_system.core.types import (
 from quant_trading_system.core.values import Approved
 from quant_trading_system.core.views import RecentOrder
 from quant_trading_system.orders import ids
-from quant_trading_system.orders.evidence import (
-    ask,
-    begin_quarantine,
-    doubt,
-    step,
-    take_execution,
-    take_picture,
+from quant_trading_system.orders.applying import APPLIERS
+from quant_trading_system.orders.evidence import ask, step, take_execution, take_picture
+from quant_trading_system.orders.making import (
+    approved_order,
+    external_order,
+    leg_order,
+    parent_of,
+    restored_order,
+    role_of,
+    succeed,
 )
-from quant_trading_system.orders.order import Order, approved_order, external_order, restored_order
+from quant_trading_system.orders.order import STOP_LOSS, TAKE_PROFIT, Order
 from quant_trading_system.orders.outcome import Outcome, Work
-from quant_trading_system.orders.refusals import is_definite
 from quant_trading_system.orders.settings import OrderSettings
 from quant_trading_system.orders.status import CORRECTIONS, TERMINAL, Status, Trigger
 from quant_trading_system.orders.watch import prove_absence, watch
@@ -76,19 +67,11 @@ class OrderManager:
         self._live: dict[ClientOrderId, Order] = {}
         self._by_broker_id: dict[BrokerOrderId, Order] = {}
         self._finals: deque[ClientOrderId] = deque()
-        self._recent: deque[Order] = deque(maxlen=self._settings.recent_orders_max)
+        self._recent: deque[tuple[Nanos, Order]] = deque(maxlen=self._settings.recent_orders_max)
+        """Orders made, and old stops that executed, each with the moment from which it counts."""
         self._restored_recent: deque[RecentOrder] = deque()
-        self._appliers: dict[type, Callable[[Work, Event], None]] = {
-            OrderSending: self._on_sending,
-            OrderAnswered: self._on_answered,
-            OrderRefused: self._on_refused,
-            OrderInDoubt: self._on_doubt,
-            OrderDropped: self._on_dropped,
-            CancelAnswered: self._on_cancel_answered,
-            CancelInDoubt: self._on_cancel_doubt,
-            LookupAnswered: self._on_lookup_answered,
-            LookupFailed: self._on_lookup_failed,
-        }
+        self._waiting: dict[BrokerOrderId, list[Order]] = {}
+        """Orders that took the place of one that nobody here has seen yet, by its id."""
 
     # what is asked of it
 
@@ -107,7 +90,7 @@ class OrderManager:
         assert client_order_id not in self._orders, f"{client_order_id} was opened before (I2)"
         order = approved_order(approved, venue_ns=venue_ns, mono_ns=mono_ns)
         self._keep(order)
-        self._recent.append(order)
+        self._recent.append((order.created_ns, order))
         return order
 
     def adopt(self, shown: BrokerOrder, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Order:
@@ -124,15 +107,18 @@ class OrderManager:
 
         `recent` are its final orders of the last day, which still count in rates, turnover and cooldowns.
         """
-        self._restored_recent = deque(sorted(recent, key=lambda order: order.sent_ns))
+        self._restored_recent = deque(sorted(recent, key=_counts_from_ns))
         effects: list[Effect] = []
         for saved in orders:
             order = restored_order(saved, mono_ns=mono_ns)
             self._keep(order)
-            self._recent.append(order)
+            self._recent.append((order.created_ns, order))
+            self._join_relatives(order)
+        for order in list(self._live.values()):
             if order.is_unknown:
-                work = Work(order, venue_ns=saved.created_ns, mono_ns=mono_ns)
-                ask(work, "its fate was not known when the last process ended", delays_s=self._delays_s)
+                work = Work(order, venue_ns=order.created_ns, mono_ns=mono_ns)
+                delays_s = self._settings.ask_delays_seconds
+                ask(work, "its fate was not known when the last process ended", delays_s=delays_s)
                 effects.extend(work.outcome().effects)
         return effects
 
@@ -166,9 +152,20 @@ class OrderManager:
                 alerts=((Severity.CRITICAL, "unknown_order_event", text),), reconcile=f"event for unknown order: {text}"
             )
         work = Work(order, venue_ns=event.venue_ns, mono_ns=event.mono_ns)
-        self._appliers[type(event)](work, event)
+        APPLIERS[type(event)](work, event, self._settings)
+        if isinstance(event, OrderAnswered):
+            self._meet_legs(work, event.order)
         self._cancel_if_wanted(work)
         return self._finish(work)
+
+    def meet(self, shown: Sequence[BrokerOrder], *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
+        """Take over, open or closed, what belongs to orders of ours: their legs, and what took their place."""
+        outcomes = []
+        for picture in sorted(shown, key=lambda each: each.submitted_ns):
+            if self._find(picture) is None and self._relative(picture) is not None:
+                work = self._adopt(picture, venue_ns=venue_ns, mono_ns=mono_ns)
+                outcomes.append(self._finish(work, is_new=True))
+        return outcomes
 
     def observe(self, shown: BrokerOrder, *, venue_ns: Nanos, mono_ns: MonoNanos, source: str) -> Outcome:
         """Take the broker's picture of one order from a reconciliation pass."""
@@ -188,14 +185,7 @@ class OrderManager:
             return Outcome()
         work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
         take_execution(work, execution)
-        outcome = self._finish(work)
-        return Outcome(
-            order=outcome.order,
-            changed=outcome.changed,
-            effects=outcome.effects,
-            alerts=outcome.alerts,
-            lock_symbol=outcome.lock_symbol,
-        )
+        return structs.replace(self._finish(work), executions=(), reconcile=None)
 
     def on_time(self, *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
         """Let doubts be asked about, and lateness be said."""
@@ -231,6 +221,10 @@ class OrderManager:
         """Orders that may still move shares, the oldest first."""
         return (order for order in self._live.values() if symbol is None or order.symbol == symbol)
 
+    def live_trades(self, symbol: Symbol) -> Iterator[Order]:
+        """The same without protective stops, which rest for as long as there is something to protect."""
+        return (order for order in self.live(symbol) if not order.is_protection)
+
     def all_recent(self, limit: int | None = None) -> list[Order]:
         """Orders that are kept, the oldest first; with a limit, the newest ones."""
         orders = list(self._orders.values())
@@ -240,21 +234,20 @@ class OrderManager:
         """Worst-case open purchases and sales in shares, and whether the fate of an order is unknown."""
         buys = sells = ZERO
         has_unknown = False
-        for order in self.live(symbol):
-            if order.side is Side.BUY:
-                buys += order.open_quantity
-            else:
-                sells += order.open_quantity
-            has_unknown = has_unknown or order.is_unknown
+        for order in self.live():
+            has_unknown = has_unknown or (order.is_unknown and order.symbol == symbol)
+            for claimed, side, quantity in order.claims():
+                buys += quantity if claimed == symbol and side is Side.BUY else ZERO
+                sells += quantity if claimed == symbol and side is Side.SELL else ZERO
         return buys, sells, has_unknown
 
     def recent(self, venue_ns: Nanos) -> tuple[RecentOrder, ...]:
-        """Orders of ours made in the last 24 hours of venue time."""
-        while self._recent and self._recent[0].created_ns <= venue_ns - DAY_NS:
+        """Orders of ours made, or stops executed, in the last 24 hours of venue time."""
+        while self._recent and self._recent[0][0] <= venue_ns - DAY_NS:
             self._recent.popleft()
-        while self._restored_recent and self._restored_recent[0].sent_ns <= venue_ns - DAY_NS:
+        while self._restored_recent and _counts_from_ns(self._restored_recent[0]) <= venue_ns - DAY_NS:
             self._restored_recent.popleft()
-        return (*self._restored_recent, *(order.to_recent() for order in self._recent))
+        return (*self._restored_recent, *(order.to_recent() for _, order in self._recent))
 
     # events
 
@@ -267,7 +260,7 @@ class OrderManager:
         else:
             work = Work(order, venue_ns=event.venue_ns, mono_ns=event.mono_ns)
         if work.order.broker_order_id is None:
-            self._name(work.order, shown.broker_order_id)
+            self._name(work, shown.broker_order_id)
             work.order.acknowledged_ns = event.venue_ns
         if event.execution is not None and event.word not in CORRECTIONS:
             take_execution(work, event.execution)
@@ -275,90 +268,73 @@ class OrderManager:
         self._cancel_if_wanted(work)
         return self._finish(work, is_new=is_new)
 
-    def _on_sending(self, work: Work, event: Event) -> None:
-        if step(work, Trigger.SEND):
-            work.order.sent_ns = event.venue_ns
-            if work.order.is_unknown:
-                begin_quarantine(work)
-
-    def _on_answered(self, work: Work, event: Event) -> None:
-        assert isinstance(event, OrderAnswered)
-        take_picture(work, event.order)
-
-    def _on_refused(self, work: Work, event: Event) -> None:
-        assert isinstance(event, OrderRefused)
-        said = f"{event.http_status} {event.code if event.code is not None else '-'}: {event.message}"
-        if work.order.broker_order_id is not None:
-            work.alert(Severity.WARNING, "refused_but_known", f"the broker has it, yet answered {said}")
-            ask(work, said, delays_s=self._delays_s)
-        elif is_definite(event):
-            if step(work, Trigger.REJECT):
-                work.order.reason = said
-        else:
-            work.alert(Severity.WARNING, "refusal_not_understood", said)
-            doubt(work, said)
-
-    def _on_doubt(self, work: Work, event: Event) -> None:
-        assert isinstance(event, OrderInDoubt)
-        if work.order.broker_order_id is None:  # else the stream has told already (fault A5)
-            doubt(work, event.reason)
-
-    def _on_dropped(self, work: Work, event: Event) -> None:
-        assert isinstance(event, OrderDropped)
-        if work.order.is_unknown and work.order.sent_ns is not None:
-            work.alert(Severity.WARNING, "dropped_after_sending", event.reason)
-        elif step(work, Trigger.DROP):
-            work.order.reason = event.reason
-
-    def _on_cancel_answered(self, work: Work, event: Event) -> None:
-        """A refused cancel says nothing about the order: it may be filled, final, or pending already (fault B1)."""
-        assert isinstance(event, CancelAnswered)
-        if not event.accepted and not work.order.is_final:
-            ask(work, f"cancel refused: {event.http_status} {event.message}", delays_s=self._delays_s)
-
-    def _on_cancel_doubt(self, work: Work, event: Event) -> None:
-        assert isinstance(event, CancelInDoubt)
-        if not work.order.is_final:
-            ask(work, f"cancel in doubt: {event.reason}", delays_s=self._delays_s)
-
-    def _on_lookup_answered(self, work: Work, event: Event) -> None:
-        assert isinstance(event, LookupAnswered)
-        if event.order is not None:
-            take_picture(work, event.order)
-        elif work.order.broker_order_id is not None and not work.order.is_final:
-            work.alert_once(Severity.CRITICAL, "order_not_shown", "the broker named it, and now says it has none")
-        else:
-            work.order.empty_answer_mono_ns = work.mono_ns
-
-    def _on_lookup_failed(self, work: Work, event: Event) -> None:
-        """No answer is no evidence; the schedule asks again."""
-
     # inside
-
-    @property
-    def _delays_s(self) -> tuple[float, ...]:
-        return self._settings.ask_delays_seconds
 
     def _find(self, shown: BrokerOrder) -> Order | None:
         return self._orders.get(shown.client_order_id) or self._by_broker_id.get(shown.broker_order_id)
 
     def _adopt(self, shown: BrokerOrder, *, venue_ns: Nanos, mono_ns: MonoNanos, is_pictured: bool = True) -> Work:
-        replaced = None if shown.replaces is None else self._by_broker_id.get(shown.replaces)
-        order = external_order(shown, replaced=replaced, venue_ns=venue_ns, mono_ns=mono_ns)
+        relative = self._relative(shown)
+        if relative is not None and shown.replaces is None:
+            order = leg_order(shown, relative, role_of(shown), venue_ns=venue_ns, mono_ns=mono_ns)
+        else:
+            order = external_order(shown, replaced=relative, venue_ns=venue_ns, mono_ns=mono_ns)
         work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
         self._keep(order)
-        self._name(order, shown.broker_order_id)
         order.acknowledged_ns = venue_ns
-        if ids.is_ours(order.client_order_id, self._instance):
+        self._announce(work, shown, relative)
+        self._name(work, shown.broker_order_id)
+        if is_pictured:
+            take_picture(work, shown, is_pass=True)
+            self._refile(order)
+        return work
+
+    def _announce(self, work: Work, shown: BrokerOrder, relative: Order | None) -> None:
+        """Say whose order was found that we did not send."""
+        order = work.order
+        if relative is not None and shown.replaces is not None:
+            text = f"took the place of {relative.client_order_id} at the broker, by another hand than ours"
+            work.alert(Severity.WARNING, "order_replaced_outside", text)
+        elif relative is not None:
+            return  # a leg that we asked for
+        elif shown.replaces is not None:
+            self._waiting.setdefault(shown.replaces, []).append(order)
+            work.alert(Severity.WARNING, "external_order", "took the place of an order that is not known here")
+            work.reconcile(f"what {shown.broker_order_id} replaced is not known")
+        elif ids.is_ours(order.client_order_id, self._instance):
             work.alert(Severity.CRITICAL, "forgotten_order", "carries an id of ours that is not in our books")
         elif ids.is_foreign(order.client_order_id, self._instance):
             work.alert(Severity.CRITICAL, "foreign_instance", "was sent by this program with another database")
         else:
             work.alert(Severity.WARNING, "external_order", f"{order.quantity} shares, not sent by us")
-        if is_pictured:
-            take_picture(work, shown, is_pass=True)
-            self._refile(order)
-        return work
+
+    def _relative(self, shown: BrokerOrder) -> Order | None:
+        """The order of ours that an unknown one continues: what it replaced, or of a leg its parent."""
+        if shown.replaces is not None:
+            return self._by_broker_id.get(shown.replaces)
+        return parent_of(shown, reversed(self._orders.values()))
+
+    def _meet_legs(self, work: Work, shown: BrokerOrder) -> None:
+        """Keep the legs that the answer to a POST shows."""
+        for leg in shown.legs:
+            known = self._find(leg)
+            if known is None and role_of(leg) not in work.order.legs:
+                order = leg_order(leg, work.order, role_of(leg), venue_ns=work.venue_ns, mono_ns=work.mono_ns)
+                self._keep(order)
+                own = Work(order, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
+                self._name(own, leg.broker_order_id)
+                take_picture(own, leg)
+                work.also(self._finish(own, is_new=True))
+
+    def _join_relatives(self, order: Order) -> None:
+        """After a restart: find a leg's parent, and who took whose place, among the orders that came back."""
+        parent = None if order.parent_client_order_id is None else self._orders.get(order.parent_client_order_id)
+        if parent is not None and order.replaces is None:
+            order.parent = parent
+            parent.legs[STOP_LOSS if order.stop_price is not None else TAKE_PROFIT] = order
+        old = None if order.replaces is None else self._by_broker_id.get(order.replaces)
+        if old is not None:
+            old.successor = order
 
     def _cancel_if_wanted(self, work: Work) -> None:
         """Send a wanted cancel once the broker has named the order, and again while it shows no effect."""
@@ -375,8 +351,30 @@ class OrderManager:
         work.cancel(order.cancel_reason)
 
     def _finish(self, work: Work, *, is_new: bool = False) -> Outcome:
-        self._refile(work.order)
+        order = work.order
+        if order.broker_order_id is not None and order.broker_order_id not in self._by_broker_id:
+            self._name(work, order.broker_order_id)
+        if order.status in TERMINAL and order.status is not Status.FILLED:
+            self._ask_about_legs(work)
+        self._count_late_execution(order)
+        self._refile(order)
         return work.outcome(is_new=is_new)
+
+    def _ask_about_legs(self, work: Work) -> None:
+        """An entry ended unfilled: its legs end with it, and no event tells of those that were held."""
+        for leg in work.order.legs.values():
+            if not leg.is_final and leg.asks == 0:
+                own = Work(leg, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
+                ask(own, "its entry ended", delays_s=self._settings.ask_delays_seconds)
+                work.also(own.outcome())
+
+    def _count_late_execution(self, order: Order) -> None:
+        """A stop counts among the recent orders from its execution on: it may be older than they are, or a leg."""
+        if not (order.is_protection and order.executions) or "counted" in order.alerts_raised:
+            return
+        order.alerts_raised.add("counted")
+        if all(each is not order for _, each in self._recent):
+            self._recent.append((Nanos(order.last_execution_ns), order))
 
     def _keep(self, order: Order) -> None:
         self._orders[order.client_order_id] = order
@@ -384,15 +382,34 @@ class OrderManager:
         if order.broker_order_id is not None:
             self._by_broker_id[order.broker_order_id] = order
 
-    def _name(self, order: Order, broker_order_id: BrokerOrderId) -> None:
+    def _name(self, work: Work, broker_order_id: BrokerOrderId) -> None:
+        """The broker told its id of an order; orders that waited for it learn whose they are."""
+        order = work.order
         order.broker_order_id = broker_order_id
         self._by_broker_id[broker_order_id] = order
+        for successor in self._waiting.pop(broker_order_id, ()):
+            own = Work(successor, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
+            self._bring_home(own, order)
+            work.also(self._finish(own))
+
+    def _bring_home(self, work: Work, old: Order) -> None:
+        """An order that was taken for somebody else's continues one of ours, and so do those that followed it."""
+        order = work.order
+        succeed(old, order)
+        if not order.allocations:
+            return
+        text = f"continues {old.client_order_id}, which was replaced by another hand than ours"
+        work.alert(Severity.WARNING, "order_replaced_outside", text)
+        if order.executed_quantity:
+            work.rehome()
+        if order.successor is not None:
+            own = Work(order.successor, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
+            self._bring_home(own, order)
+            work.also(self._finish(own))
 
     def _refile(self, order: Order) -> None:
         """Keep the indexes true after an order changed."""
         client_order_id = order.client_order_id
-        if order.broker_order_id is not None:
-            self._by_broker_id.setdefault(order.broker_order_id, order)
         if not order.is_final:
             self._live[client_order_id] = order
             return
@@ -408,3 +425,7 @@ class OrderManager:
         order = self._orders.pop(client_order_id, None)
         if order is not None and order.broker_order_id is not None:
             self._by_broker_id.pop(order.broker_order_id, None)
+
+
+def _counts_from_ns(order: RecentOrder) -> int:
+    return max(order.sent_ns, order.executed_ns or 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from quant_trading_system.core.broker import BrokerOrder, Execution
-from quant_trading_system.core.events import RestoredOrder
+from quant_trading_system.core.broker import Execution
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.records import OrderRecord
 from quant_trading_system.core.types import (
@@ -18,12 +17,16 @@ from quant_trading_system.core.types import (
     StrategyId,
     Symbol,
 )
-from quant_trading_system.core.values import Allocation, Approved
+from quant_trading_system.core.values import Allocation
 from quant_trading_system.core.views import OrderView, RecentOrder
 from quant_trading_system.orders.status import TERMINAL, Status
 
 EXTERNAL = StrategyId("external")
 CANCELABLE = frozenset({Status.WORKING, Status.PARTIAL, Status.REPLACING})
+STOP_TYPES = frozenset({"stop", "stop_limit"})
+HELD_WORDS = frozenset({"", "held", "accepted", "pending_new"})
+STOP_LOSS = "stop_loss"
+TAKE_PROFIT = "take_profit"
 
 
 class Order:
@@ -43,28 +46,41 @@ class Order:
         "cancel_reason",
         "clean_passes",
         "client_order_id",
+        "contradiction",
         "created_mono_ns",
         "created_ns",
         "decision_id",
+        "echo_side",
+        "echo_symbol",
         "echoed_quantity",
         "empty_answer_mono_ns",
         "executions",
+        "exists_at_broker",
+        "is_echoed",
         "is_external",
         "last_execution_ns",
+        "legs",
         "limit_price",
         "next_ask_mono_ns",
+        "order_class",
         "order_type",
+        "parent",
+        "parent_client_order_id",
         "quantity",
         "reason",
         "reference_price",
+        "replaces",
         "sent_ns",
         "shown_filled",
         "side",
         "status",
         "status_mono_ns",
+        "stop_loss_price",
         "stop_price",
         "strategy",
+        "successor",
         "symbol",
+        "take_profit_price",
         "time_in_force",
         "unknown_since_mono_ns",
         "updated_ns",
@@ -89,6 +105,9 @@ class Order:
         created_ns: Nanos,
         mono_ns: MonoNanos,
         is_external: bool = False,
+        order_class: str = "",
+        stop_loss_price: Decimal | None = None,
+        take_profit_price: Decimal | None = None,
     ) -> None:
         self.client_order_id = client_order_id
         self.strategy = strategy
@@ -103,14 +122,30 @@ class Order:
         self.allocations = tuple(allocations)
         self.decision_id = decision_id
         self.status = status
-        self.is_external = is_external
+        self.is_external = is_external  # not sent by us under an id of ours; it may be ours all the same
         self.reason = ""
+        # relatives: legs belong to their parent, a successor took this order's place at the broker
+        self.order_class = order_class
+        self.stop_loss_price = stop_loss_price
+        self.take_profit_price = take_profit_price
+        self.legs: dict[str, Order] = {}  # by role
+        self.parent: Order | None = None
+        self.parent_client_order_id: ClientOrderId | None = None
+        self.replaces: BrokerOrderId | None = None
+        self.successor: Order | None = None
+        self._begin(quantity, created_ns=created_ns, mono_ns=mono_ns)
+
+    def _begin(self, quantity: Decimal, *, created_ns: Nanos, mono_ns: MonoNanos) -> None:
+        """What nobody has said yet."""
         self.broker_order_id: BrokerOrderId | None = None
         self.broker_status = ""
         self.broker_updated_ns = 0
         # fills
         self.shown_filled = ZERO  # the most the broker's statuses showed
         self.echoed_quantity = quantity  # the most the broker believed to have been ordered (fault A13)
+        self.echo_symbol: Symbol | None = None  # another one than was asked for: it counts there, too
+        self.echo_side: Side | None = None
+        self.is_echoed = False  # the broker showed it as it was sent
         self.executions: dict[Decimal, tuple[Decimal, Decimal]] = {}  # cumulative → (quantity, price)
         self.base_filled = ZERO  # booked before this process began
         self.base_value_usd = ZERO
@@ -123,6 +158,8 @@ class Order:
         self.sent_ns: Nanos | None = None
         self.acknowledged_ns: Nanos | None = None
         # doubts and cancels
+        self.exists_at_broker = False  # by its own word, shown or not (fault A7)
+        self.contradiction: tuple[str, int] | None = None  # the final word that was refused last, and its stamp
         self.unknown_since_mono_ns: MonoNanos | None = None
         self.asks = 0
         self.next_ask_mono_ns = 0
@@ -161,11 +198,27 @@ class Order:
     def open_quantity(self) -> Decimal:
         """Shares that are not in the books yet and, at worst, will be (invariant I5).
 
-        A final order still counts with the fills that its status shows and no execution has explained.
+        A final order still counts with the fills that its status shows and no execution has explained. A leg counts
+        when its entry is filled: it can execute no sooner, and undoes no more than what the entry did. An order and
+        what takes its place count once, with the larger of both; where nobody knows what took its place, the order
+        counts for it.
         """
-        if self.status in TERMINAL:
-            return max(ZERO, self.filled_quantity - self.executed_quantity)
-        return max(ZERO, max(self.quantity, self.echoed_quantity) - self.executed_quantity)
+        unexplained = max(ZERO, self.filled_quantity - self.executed_quantity)
+        rest = max(ZERO, max(self.quantity, self.echoed_quantity) - self.executed_quantity)
+        if self.status is Status.REPLACED and self.successor is None:
+            return rest
+        if self.status in TERMINAL or self.is_dormant:
+            return unexplained
+        if self.successor is not None:
+            return max(unexplained, rest - self.successor.open_quantity)
+        return rest
+
+    def claims(self) -> Iterator[tuple[Symbol, Side, Decimal]]:
+        """(symbol, side, shares) that it may still move, at worst: as it was asked, and as the broker echoed it."""
+        open_quantity = self.open_quantity
+        yield self.symbol, self.side, open_quantity
+        if self.echo_symbol is not None or self.echo_side is not None:
+            yield self.echo_symbol or self.symbol, self.echo_side or self.side, open_quantity
 
     # what it is
 
@@ -177,6 +230,18 @@ class Order:
     @property
     def is_unknown(self) -> bool:
         return self.status is Status.UNKNOWN
+
+    @property
+    def is_protection(self) -> bool:
+        """A stop that guards what strategies of ours hold: sent alone, as a leg, or put in such a one's place."""
+        return self.order_type in STOP_TYPES and bool(self.allocations)
+
+    @property
+    def is_dormant(self) -> bool:
+        """A leg that the broker holds back: its entry is under way, and no word says that the leg works already."""
+        if self.parent is None or self.parent.status in TERMINAL or self.executed_quantity:
+            return False
+        return self.broker_status in HELD_WORDS
 
     @property
     def is_cancelable(self) -> bool:
@@ -210,6 +275,12 @@ class Order:
             sent_ns=self.sent_ns,
             acknowledged_ns=self.acknowledged_ns,
             is_final=self.is_final,
+            order_class=self.order_class,
+            stop_loss_price=self.stop_loss_price,
+            take_profit_price=self.take_profit_price,
+            parent_client_order_id=self.parent_client_order_id,
+            replaces=self.replaces,
+            exists_at_broker=self.exists_at_broker,
         )
 
     def view(self) -> OrderView:
@@ -246,6 +317,8 @@ class Order:
             price=self.limit_price if self.limit_price is not None else self.stop_price,
             sent_ns=self.created_ns,
             is_final=is_final,
+            executed_ns=Nanos(self.last_execution_ns) if self.last_execution_ns else None,
+            is_protection=self.is_protection,
         )
 
     def note(self, execution: Execution) -> bool:
@@ -257,78 +330,3 @@ class Order:
         self.executions[cumulative] = (execution.quantity, execution.price)
         self.shown_filled = max(self.shown_filled, cumulative)
         return True
-
-
-def approved_order(approved: Approved, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Order:
-    """An order about to be handed to the gateway: it counts as exposure from now on."""
-    intent = approved.intent
-    return Order(
-        client_order_id=intent.client_order_id,
-        strategy=intent.strategy,
-        symbol=intent.symbol,
-        side=intent.side,
-        quantity=intent.quantity,
-        order_type=intent.order_type.value,
-        limit_price=intent.limit_price,
-        stop_price=intent.stop_price,
-        time_in_force=intent.time_in_force.value,
-        reference_price=intent.reference_price,
-        allocations=intent.allocations,
-        decision_id=intent.decision_id,
-        status=Status.READY,
-        created_ns=venue_ns,
-        mono_ns=mono_ns,
-    )
-
-
-def restored_order(saved: RestoredOrder, *, mono_ns: MonoNanos) -> Order:
-    """An order of an earlier life. What had no clear state then is UNKNOWN now."""
-    known = Status.__members__.get(saved.status, Status.UNKNOWN)
-    is_doubtful = known in TERMINAL or known in (Status.READY, Status.SENDING, Status.UNKNOWN)
-    order = Order(
-        client_order_id=saved.client_order_id,
-        strategy=saved.strategy,
-        symbol=saved.symbol,
-        side=saved.side,
-        quantity=saved.quantity,
-        order_type=saved.order_type,
-        limit_price=saved.limit_price,
-        stop_price=saved.stop_price,
-        time_in_force=saved.time_in_force,
-        reference_price=saved.reference_price,
-        allocations=saved.allocations,
-        decision_id=saved.decision_id,
-        status=Status.UNKNOWN if is_doubtful else known,
-        created_ns=saved.created_ns,
-        mono_ns=mono_ns,
-    )
-    order.sent_ns = saved.created_ns  # it may have been sent
-    order.broker_order_id = saved.broker_order_id
-    order.shown_filled = order.base_filled = saved.filled_quantity
-    order.base_value_usd = saved.filled_value_usd
-    order.unknown_since_mono_ns = mono_ns if is_doubtful else None
-    return order
-
-
-def external_order(shown: BrokerOrder, *, replaced: Order | None, venue_ns: Nanos, mono_ns: MonoNanos) -> Order:
-    """An order at the broker that we did not send. One that replaces an order of ours stays with its strategies."""
-    quantity = shown.quantity if shown.quantity is not None else shown.filled_quantity
-    price = shown.limit_price or shown.stop_price or shown.filled_average_price or ZERO
-    return Order(
-        client_order_id=shown.client_order_id,
-        strategy=EXTERNAL if replaced is None else replaced.strategy,
-        symbol=shown.symbol,
-        side=shown.side,
-        quantity=quantity,
-        order_type=str(shown.order_type),
-        limit_price=shown.limit_price,
-        stop_price=shown.stop_price,
-        time_in_force=str(shown.time_in_force),
-        reference_price=price,
-        allocations=() if replaced is None else replaced.allocations,
-        decision_id="" if replaced is None else replaced.decision_id,
-        status=Status.SENDING,
-        created_ns=venue_ns,
-        mono_ns=mono_ns,
-        is_external=True,
-    )

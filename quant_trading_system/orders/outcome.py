@@ -11,7 +11,11 @@ from quant_trading_system.orders.order import Order
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """`executions` are to be booked first. `lock_symbol` and `reconcile` are reasons, None where neither is asked."""
+    """`executions` are to be booked first. `lock_symbol` and `reconcile` are reasons, None where neither is asked.
+
+    `is_rehomed`: what it executed belongs to its strategies, and was booked as external before that was known. `more`
+    is what became of relatives of the order: its legs, what took its place.
+    """
 
     order: Order | None = None
     executions: tuple[Execution, ...] = ()
@@ -20,11 +24,20 @@ class Outcome(Struct, frozen=True, kw_only=True):
     alerts: tuple[tuple[Severity, str, str], ...] = ()
     lock_symbol: str | None = None
     reconcile: str | None = None
+    is_rehomed: bool = False
+    more: tuple[Outcome, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         return not (
-            self.changed or self.executions or self.effects or self.alerts or self.lock_symbol or self.reconcile
+            self.changed
+            or self.executions
+            or self.effects
+            or self.alerts
+            or self.lock_symbol
+            or self.reconcile
+            or self.is_rehomed
+            or any(not outcome.is_empty for outcome in self.more)
         )
 
 
@@ -41,6 +54,8 @@ class Work:
         self._alerts: list[tuple[Severity, str, str]] = []
         self._lock: str | None = None
         self._reconcile: str | None = None
+        self._more: list[Outcome] = []
+        self._is_rehomed = False
 
     def book(self, execution: Execution) -> None:
         self._executions.append(execution)
@@ -72,6 +87,13 @@ class Work:
             CancelOrder(client_order_id=self.order.client_order_id, broker_order_id=broker_order_id, reason=reason)
         )
 
+    def rehome(self) -> None:
+        self._is_rehomed = True
+
+    def also(self, outcome: Outcome) -> None:
+        """Something became of a relative, too."""
+        self._more.append(outcome)
+
     def outcome(self, *, is_new: bool = False) -> Outcome:
         changed = is_new or _visible(self.order) != self._before
         if changed:
@@ -84,6 +106,8 @@ class Work:
             alerts=tuple(self._alerts),
             lock_symbol=self._lock,
             reconcile=self._reconcile,
+            is_rehomed=self._is_rehomed,
+            more=tuple(self._more),
         )
 
 
@@ -96,4 +120,8 @@ def _visible(order: Order) -> tuple[object, ...]:
         order.executed_quantity,
         order.reason,
         order.sent_ns,
+        order.strategy,
+        order.quantity,
+        order.stop_price,
+        order.exists_at_broker,
     )

@@ -23,6 +23,11 @@ DUPLICATE_ID = "must be unique"
 """Then there is an order of this id, maybe ours: the broker has to be asked."""
 
 
+def is_duplicate(event: OrderRefused) -> bool:
+    """Whether the broker said that it has an order of this id already."""
+    return event.http_status == 422 and DUPLICATE_ID in event.message
+
+
 def is_definite(event: OrderRefused) -> bool:
     """Whether the broker said that there is no order, and will be none."""
     if DUPLICATE_ID in event.message:

@@ -41,6 +41,8 @@ def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, 
         return
     if not order.is_unknown or since_ns is None:
         return
+    if order.exists_at_broker:
+        return  # it said that it has the order: that it shows none is the weaker word (fault A7)
     if is_seen:
         order.clean_passes = 0
         return
@@ -67,7 +69,9 @@ def _watch_unknown(work: Work, settings: OrderSettings) -> None:
     since_ns = work.order.unknown_since_mono_ns
     age_s = 0.0 if since_ns is None else (work.mono_ns - since_ns) / NANOS_PER_SECOND
     if age_s >= settings.unknown_alert_seconds:
-        work.alert_once(Severity.CRITICAL, "order_unknown", f"fate unknown for {age_s:.0f} s; the symbol is frozen")
+        hidden = ", though the broker said that it has an order of this id" if work.order.exists_at_broker else ""
+        text = f"fate unknown for {age_s:.0f} s{hidden}; the symbol is frozen"
+        work.alert_once(Severity.CRITICAL, "order_unknown", text)
     _ask_if_due(work, settings, "its fate is unknown")
 
 
@@ -83,8 +87,13 @@ def _watch_cancel(work: Work, settings: OrderSettings) -> None:
 
 def _watch_unexplained(work: Work) -> None:
     """A final status shows fills that no execution explains; the grid keeps looking for them."""
-    if _age_s(work) >= UNEXPLAINED_FILLS_SECONDS:
-        order = work.order
+    order = work.order
+    if _age_s(work) < UNEXPLAINED_FILLS_SECONDS:
+        return
+    if order.status is Status.REPLACED and order.successor is None:
+        text = "replaced at the broker, and nobody shows by what; what is left of it counts as open"
+        work.alert_once(Severity.CRITICAL, "replacement_unknown", text)
+    else:
         text = f"{order.filled_quantity} shares filled by status, {order.executed_quantity} by executions"
         work.alert_once(Severity.CRITICAL, "fills_unexplained", text)
 

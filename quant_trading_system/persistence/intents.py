@@ -25,10 +25,12 @@ COLUMNS = (
     "client_order_id", "epoch", "sequence", "strategy", "symbol", "side", "quantity", "order_type", "limit_price",
     "stop_price", "time_in_force", "reference_price", "declared_notional_usd", "allocations", "decision_id",
     "decided_ns", "reason", "limits_version", "reduces_exposure", "payload",
+    "order_class", "stop_loss_price", "take_profit_price",
 )  # fmt: skip
 TYPES = (
     "text", "bigint", "bigint", "text", "text", "text", "numeric", "text", "numeric", "numeric", "text", "numeric",
-    "numeric", "jsonb", "text", "bigint", "text", "text", "boolean", "bytea",
+    "numeric", "jsonb", "text", "bigint", "text", "text", "boolean", "bytea", "text",
+    "numeric", "numeric",
 )  # fmt: skip
 
 # FOR SHARE waits for a daemon that is taking the lease at this moment, and then sees its epoch.
@@ -140,4 +142,7 @@ def _row(approved: Approved, payload: bytes, epoch: int) -> tuple[object, ...]:
         approved.limits_version,
         approved.reduces_exposure,
         payload,
+        intent.order_class.value,
+        intent.stop_loss_price,
+        intent.take_profit_price,
     )

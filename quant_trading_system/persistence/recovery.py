@@ -72,9 +72,11 @@ async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
     rows = await connection.fetch(
         "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
         " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
-        " filled_value_usd, created_ns FROM orders WHERE NOT is_final AND strategy <> $1"
+        " filled_value_usd, created_ns, order_class, stop_loss_price, take_profit_price, parent_client_order_id,"
+        " replaces, exists_at_broker FROM orders WHERE NOT is_final AND strategy <> $1"
         " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
-        " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns"
+        " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns,"
+        " order_class, stop_loss_price, take_profit_price, NULL, NULL, false"
         " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
         " ORDER BY created_ns, client_order_id",
         EXTERNAL,
@@ -83,11 +85,14 @@ async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
 
 
 async def _recent(connection: Connection) -> tuple[RecentOrder, ...]:
-    """Final orders of ours made in the 24 hours of venue time before the newest one."""
+    """Final orders of ours that were made, or executed, in the 24 hours of venue time before the newest one."""
     rows = await connection.fetch(
         "SELECT client_order_id, strategy, symbol, side, filled_quantity AS quantity,"
-        " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final FROM orders"
-        " WHERE is_final AND strategy <> $1 AND created_ns > (SELECT max(created_ns) FROM orders) - $2"
+        " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final,"
+        " CASE WHEN filled_quantity > 0 THEN venue_ns END AS executed_ns,"
+        " order_type IN ('stop', 'stop_limit') AS is_protection FROM orders"
+        " WHERE is_final AND strategy <> $1 AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
+        " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
         " ORDER BY created_ns",
         EXTERNAL,
         NANOS_PER_DAY,

@@ -46,6 +46,15 @@ def _must(name: str, type_: type) -> Column[object]:
     return Column(name, type_, nullable=False)
 
 
+def _group() -> tuple[Column[object], ...]:
+    """What an order with legs has beside its own prices."""
+    return (
+        Column("order_class", Text, nullable=False, server_default=text("''")),
+        Column("stop_loss_price", Numeric),
+        Column("take_profit_price", Numeric),
+    )
+
+
 def _stamps() -> tuple[Column[object], Column[object]]:
     return _must("venue_ns", BigInteger), _must("seen_ns", BigInteger)
 
@@ -154,6 +163,7 @@ intents = Table(
     _must("reduces_exposure", Boolean),
     _must("payload", LargeBinary),
     _moment("committed_at"),
+    *_group(),
 )
 
 # --- written behind: newest state ------------------------------------------------------------------------------------
@@ -184,6 +194,10 @@ orders = Table(
     Column("acknowledged_ns", BigInteger),
     _must("is_final", Boolean),
     *_stamps(),
+    *_group(),
+    Column("parent_client_order_id", Text),
+    Column("replaces", Text),
+    Column("exists_at_broker", Boolean, nullable=False, server_default=text("false")),
 )
 Index("ix_orders_open", orders.c.created_ns, postgresql_where=text("NOT is_final"))
 Index("ix_orders_broker_order_id", orders.c.broker_order_id)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from quant_trading_system.core.money import ZERO, to_decimal
-from quant_trading_system.core.types import Side
+from quant_trading_system.core.types import OrderType, Side
 from quant_trading_system.core.values import OrderIntent
 from quant_trading_system.core.views import RiskView
 from quant_trading_system.risk.limits import ClassLimits, RiskLimits
@@ -52,6 +52,10 @@ class RiskContext(Struct, frozen=True, kw_only=True):
         if entry is None:
             raise MissingInput(f"there are no limits for the class {instrument.instrument_class}")
         return entry
+
+    def is_protective_stop(self, intent: OrderIntent) -> bool:
+        """A stop that can only reduce what is held: it rests at the broker, and its price comes from what was paid."""
+        return self.reduces_exposure and intent.order_type in (OrderType.STOP, OrderType.STOP_LIMIT)
 
     def worst_quantity_after(self, intent: OrderIntent) -> Decimal:
         """Largest |position| in shares, should this order and the worst of all open ones execute (invariant I5)."""

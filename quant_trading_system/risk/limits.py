@@ -93,6 +93,8 @@ class RiskLimits(Struct, frozen=True, kw_only=True):
     open_orders_symbol_max: int = 4
     open_orders_total_max: int = 30
     exit_cooldown_minutes: float = 15.0
+    protective_stop_seconds_max: float = 5.0
+    """From the first share without its declared stop at the broker to the exit (control P34)."""
 
     session_start_offset_minutes: int = 5
     session_end_offset_minutes: int = 10
@@ -155,6 +157,7 @@ RANGES = MappingProxyType(
         "open_orders_symbol_max": _range("1", "10"),
         "open_orders_total_max": _range("1", "200"),
         "exit_cooldown_minutes": _range("1", "1440"),  # none at all would switch the control off (R084)
+        "protective_stop_seconds_max": _range("1", "30"),
         "session_start_offset_minutes": _range("0", "180"),
         "session_end_offset_minutes": _range("0", "180"),
         "price_usd_min": _range("1", "1000000"),

@@ -37,8 +37,17 @@ class Strategy(Protocol):
     @property
     def parameters(self) -> Mapping[str, str]: ...
 
+    @property
+    def protective_stop_fraction(self) -> Decimal | None:
+        """Loss, as a fraction of what was paid, at which the broker sells its shares; the setting goes before it."""
+        ...
+
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         """Judge one closed bar of one symbol. `values` are of that bar; `holding` is the strategy's signed shares."""
+        ...
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        """Its protective stop traded what it held of `symbol`."""
         ...
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from quant_trading_system.core.types import Direction, StrategyId
+from quant_trading_system.core.types import Direction, StrategyId, Symbol
 from quant_trading_system.core.values import Bar, Signal
 from quant_trading_system.strategy.base import Cooldown, make_signal
 from quant_trading_system.strategy.parameters import describe, read_parameters, real, whole
@@ -28,6 +28,7 @@ class MeanReversion:
     """Bollinger bands of 20 bars and two deviations, by default."""
 
     kind = "mean_reversion"
+    protective_stop_fraction: Decimal | None = None
 
     def __init__(self, *, id: StrategyId, parameters: Mapping[str, object], is_short_allowed: bool) -> None:
         values = read_parameters(parameters, PARAMETERS, of=f"strategy {id}")
@@ -76,6 +77,10 @@ class MeanReversion:
         if signal is not None:
             self._cooldown.begin(bar.symbol)
         return signal
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        """Silent for as long as after a signal of its own."""
+        self._cooldown.begin(symbol)
 
     def _judge(self, z: float, holding: Decimal) -> tuple[Direction, float, float] | None:
         size = abs(z)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from quant_trading_system.core.types import Direction, StrategyId
+from quant_trading_system.core.types import Direction, StrategyId, Symbol
 from quant_trading_system.core.values import Bar, Signal
 from quant_trading_system.strategy.base import Cooldown, make_signal
 from quant_trading_system.strategy.parameters import describe, read_parameters, real, whole
@@ -30,6 +30,7 @@ class Momentum:
     """Means of 10 and 30 bars with RSI 14, by default."""
 
     kind = "momentum"
+    protective_stop_fraction: Decimal | None = None
 
     def __init__(self, *, id: StrategyId, parameters: Mapping[str, object], is_short_allowed: bool) -> None:
         values = read_parameters(parameters, PARAMETERS, of=f"strategy {id}")
@@ -81,6 +82,10 @@ class Momentum:
         if signal is not None:
             self._cooldown.begin(bar.symbol)
         return signal
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        """Silent for as long as after a signal of its own."""
+        self._cooldown.begin(symbol)
 
     def _judge(self, fast: float, slow: float, rsi: float, distance: float) -> tuple[Direction, float, float] | None:
         """Direction, strength and confidence by the table of strategies.md 2.1."""

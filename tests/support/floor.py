@@ -7,7 +7,7 @@ the broker answers is Alpaca's JSON made by the exchange and read by the adapter
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ from quant_trading_system.adapters.alpaca.orders import payload
 from quant_trading_system.adapters.alpaca.updates import parse_update
 from quant_trading_system.app.stamps import Stamps
 from quant_trading_system.core.broker import ClockReading
-from quant_trading_system.core.clock import to_datetime, to_nanos
+from quant_trading_system.core.clock import to_nanos
 from quant_trading_system.core.effects import (
     AllowHealing,
     Answer,
@@ -42,7 +42,6 @@ from quant_trading_system.core.events import (
     LatchSeen,
     LeaseSeen,
     LookupAnswered,
-    MarketEvent,
     OperatorAsked,
     OrderAnswered,
     OrderDropped,
@@ -57,12 +56,12 @@ from quant_trading_system.core.events import (
     StoreSeen,
     StreamUp,
     TimerFired,
-    TradeSeen,
 )
 from quant_trading_system.core.records import Record
 from quant_trading_system.core.types import (
     NANOS_PER_MINUTE,
     NANOS_PER_SECOND,
+    BrokerOrderId,
     ClientOrderId,
     Direction,
     Latch,
@@ -91,7 +90,7 @@ from quant_trading_system.simulator.server.hours_wire import clock_json
 from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.floor_readings import SYMBOL, Readings, failed
-from tests.support.floor_wire import broker_order, instrument
+from tests.support.floor_wire import broker_order, instrument, market_event
 from tests.support.restored import restored_from
 from tests.support.scripted_market import ScriptedMarket
 from tests.support.scripted_strategy import ScriptedStrategy
@@ -140,6 +139,8 @@ class Floor(Readings):
         restored: Restored | None = None,
         capital_usd: Decimal | None = None,
         is_scripted: bool = False,
+        protective_stops: Mapping[StrategyId, Decimal] | None = None,
+        kill_cancels_stops: bool = False,
     ) -> None:
         self._arguments = {
             "symbols": symbols,
@@ -148,6 +149,8 @@ class Floor(Readings):
             "is_dry_run": is_dry_run,
             "capital_usd": capital_usd,
             "is_scripted": is_scripted,
+            "protective_stops": protective_stops,
+            "kill_cancels_stops": kill_cancels_stops,
         }
         self.symbols = tuple(Symbol(symbol) for symbol in symbols)
         self.market = market or ScriptedMarket(symbols, start_ns=start_ns)
@@ -163,7 +166,8 @@ class Floor(Readings):
                 instance="floortst",
                 symbols=self.symbols,
                 reference_symbol=None,
-                strategies=tuple(strategies),
+                strategies=_with_stops(strategies, protective_stops or {}),
+                kill_cancels_stops=kill_cancels_stops,
                 limits=limits or RiskLimits(),
                 is_dry_run=is_dry_run,
                 capital_usd=capital_usd,
@@ -422,7 +426,9 @@ class Floor(Readings):
 
     def _deliver(self) -> None:
         for event in self.exchange.take_market_events():
-            converted = self._market_event(event)
+            converted = market_event(event, seen_ns=self.now_ns, mono_ns=self.mono_ns)
+            if isinstance(converted, QuoteSeen):
+                converted = self.spoil(converted)
             if converted is not None:
                 self.tell(converted)
         self._deliver_updates()
@@ -432,30 +438,6 @@ class Floor(Readings):
             frame = msgspec.json.encode(order_event_json(event, published_ns=self.now_ns))
             for update in self.filter_update(parse_update(frame, seen_ns=self.now_ns, mono_ns=self.mono_ns)):
                 self.tell(update)
-
-    def _market_event(self, event: object) -> MarketEvent | None:
-        if isinstance(event, SimTrade):
-            return TradeSeen(
-                symbol=Symbol(event.symbol),
-                venue_at=to_datetime(event.ts_ns),
-                seen_ns=self.now_ns,
-                mono_ns=self.mono_ns,
-                price=event.price,
-                size=event.size,
-            )
-        if isinstance(event, SimQuote):
-            quote = QuoteSeen(
-                symbol=Symbol(event.symbol),
-                venue_at=to_datetime(event.ts_ns),
-                seen_ns=self.now_ns,
-                mono_ns=self.mono_ns,
-                bid_price=event.bid_price,
-                bid_size=event.bid_size,
-                ask_price=event.ask_price,
-                ask_size=event.ask_size,
-            )
-            return self.spoil(quote)
-        return None
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -471,10 +453,9 @@ class Floor(Readings):
                 self._lookup(client_order_id)
             case RequestReconciliation():
                 self.reconcile()
-            case CancelEverything(reason=reason):
+            case CancelEverything(reason=reason, spares_stops=spares_stops):
                 self.cancelled_everything.append(reason)
-                self.exchange.cancel_all()
-                self._deliver_updates()
+                self._cancel_everything(self.engine.standing_stops() if spares_stops else frozenset())
             case CycleStream() | AllowHealing():
                 self._heal(effect)
             case EngageLatch(reason=reason) | ClearLatch(reason=reason):
@@ -489,6 +470,15 @@ class Floor(Readings):
         self.cycled.append(effect.reason)
         if self.on_cycle is not None:
             self.on_cycle(effect.stream)
+
+    def _cancel_everything(self, spared: frozenset[BrokerOrderId]) -> None:
+        if spared:
+            for order in self.exchange.orders(OrderQuery(status="open", limit=500)):
+                if order.id not in spared and order.status != "pending_cancel":
+                    self.exchange.cancel(order.id)
+        else:
+            self.exchange.cancel_all()
+        self._deliver_updates()
 
     def _latch(self, latch: Latch, reason: str) -> None:
         if not self.takes_latch:
@@ -526,7 +516,8 @@ class Floor(Readings):
                 message=refusal.message,
                 **self.stamps(),
             )
-        return OrderAnswered(client_order_id=client_order_id, order=broker_order(order), **self.stamps())
+        shown = broker_order(order, self.exchange.legs(order))
+        return OrderAnswered(client_order_id=client_order_id, order=shown, **self.stamps())
 
     def answer(self, approved: Approved, submit: Callable[[], SimOrder]) -> AnyEvent:
         """What the exchange says to the POST, for a test that only wanted to do something before it."""
@@ -564,6 +555,12 @@ class Floor(Readings):
         self.tell(LookupAnswered(client_order_id=client_order_id, order=found, **self.stamps()))
 
 
+def _with_stops(
+    strategies: Sequence[StrategyConfig], stops: Mapping[StrategyId, Decimal]
+) -> tuple[StrategyConfig, ...]:
+    return tuple(msgspec.structs.replace(each, protective_stop_fraction=stops.get(each.id)) for each in strategies)
+
+
 def scripted_floor(
     *,
     symbols: Sequence[str] = (SYMBOL,),
@@ -572,6 +569,8 @@ def scripted_floor(
     is_dry_run: bool = False,
     capital_usd: Decimal | None = None,
     partial_fill_probability: float = 0.0,
+    protective_stops: Mapping[StrategyId, Decimal] | None = None,
+    kill_cancels_stops: bool = False,
 ) -> Floor:
     """A started floor in mid-morning, whose strategies wait to be told what to say."""
     market = ScriptedMarket(symbols, start_ns=start_ns)
@@ -583,6 +582,8 @@ def scripted_floor(
         is_dry_run=is_dry_run,
         capital_usd=capital_usd,
         is_scripted=True,
+        protective_stops=protective_stops,
+        kill_cancels_stops=kill_cancels_stops,
         market=market,
         exchange=Exchange(settings=settings, market=market, journal=None),
     )

@@ -86,6 +86,9 @@ def _orders(records: Sequence[Record], intents: Sequence[Approved]) -> tuple[Res
                 filled_quantity=Decimal(0),
                 filled_value_usd=Decimal(0),
                 created_ns=intent.decided_ns,
+                order_class=intent.order_class.value,
+                stop_loss_price=intent.stop_loss_price,
+                take_profit_price=intent.take_profit_price,
             )
             for intent in without_row
         ),

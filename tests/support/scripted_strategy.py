@@ -16,12 +16,14 @@ class ScriptedStrategy:
     kind = "scripted"
     indicators: tuple[str, ...] = ()
     bars_needed = 0
+    protective_stop_fraction: Decimal | None = None
 
     def __init__(self, id: StrategyId, *, is_short_allowed: bool = False) -> None:
         self.id = id
         self.parameters: Mapping[str, str] = {}
         self.bars: list[Bar] = []
         self.holdings: list[Decimal] = []
+        self.stopped_out: list[Symbol] = []
         self.error: Exception | None = None
         self._is_short_allowed = is_short_allowed
         self._wishes: dict[Symbol, Direction] = {}
@@ -29,6 +31,9 @@ class ScriptedStrategy:
     def wish(self, symbol: Symbol, direction: Direction) -> None:
         """Say it at the next bar of the symbol, once."""
         self._wishes[symbol] = direction
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        self.stopped_out.append(symbol)
 
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         del values

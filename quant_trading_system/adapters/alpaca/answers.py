@@ -31,6 +31,7 @@ from quant_trading_system.core.types import (
 )
 
 SHOWN_BYTES_MAX = 200  # of an error body that is no JSON
+LEGS_MAX = 4  # of an option strategy; an order of shares has two
 DIGITS_MAX = 18  # before the point; more is an error of somebody's, not money
 Value = TypeVar("Value")
 Word = TypeVar("Word", OrderType, TimeInForce)
@@ -85,6 +86,12 @@ class _Order(Struct, kw_only=True):
     updated_at: str | None = None
     replaced_by: str | None = None
     replaces: str | None = None
+    order_class: str | None = None
+    legs: list[Raw] | None = None
+
+
+class _Leg(_Order, kw_only=True):
+    legs: None = None  # a leg has none
 
 
 class _Fill(Struct, kw_only=True):
@@ -242,6 +249,8 @@ def _order(wire: _Order) -> BrokerOrder:
         updated_ns=parse_stamp(updated),
         replaced_by=BrokerOrderId(wire.replaced_by) if wire.replaced_by else None,
         replaces=BrokerOrderId(wire.replaces) if wire.replaces else None,
+        order_class=wire.order_class or "",
+        legs=tuple(_order(msgspec.json.decode(leg, type=_Leg)) for leg in (wire.legs or ())[:LEGS_MAX]),
     )
 
 

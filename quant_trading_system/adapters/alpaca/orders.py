@@ -7,6 +7,7 @@ the order in doubt: 5xx, 429, a proxy's page, a code nobody knows, an echo that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 
@@ -17,6 +18,7 @@ from quant_trading_system.adapters.alpaca.limits import Lane
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.errors import InDoubt, Refused
 from quant_trading_system.core.money import plain
+from quant_trading_system.core.types import OrderClass
 from quant_trading_system.core.values import OrderIntent
 
 DEFINITE_REFUSALS = frozenset(
@@ -75,7 +77,7 @@ def payload(intent: OrderIntent) -> bytes:
 
     Decimals travel as text (Alpaca accepts both; a JSON number would be a binary fraction to most parsers).
     """
-    fields = {
+    fields: dict[str, object] = {
         "symbol": intent.symbol,
         "qty": plain(intent.quantity),
         "side": intent.side.value,
@@ -86,6 +88,12 @@ def payload(intent: OrderIntent) -> bytes:
         fields["limit_price"] = plain(intent.limit_price)
     if intent.stop_price is not None:
         fields["stop_price"] = plain(intent.stop_price)
+    if intent.order_class is not OrderClass.SIMPLE:
+        fields["order_class"] = intent.order_class.value
+    if intent.take_profit_price is not None:
+        fields["take_profit"] = {"limit_price": plain(intent.take_profit_price)}
+    if intent.stop_loss_price is not None:
+        fields["stop_loss"] = {"stop_price": plain(intent.stop_loss_price)}
     fields["client_order_id"] = intent.client_order_id
     return msgspec.json.encode(fields)
 
@@ -106,15 +114,36 @@ def is_duplicate(refused: Refused) -> bool:
 
 
 def echo_difference(order: BrokerOrder, intent: OrderIntent) -> str | None:
-    """The first field in which an order of the broker's is not the one that was asked for, None if there is none."""
+    """The first field in which an order of the broker's is not the one that was asked for, None if there is none.
+
+    Legs are part of it: the answer to a POST shows them nested.
+    """
     pairs = (
         ("client_order_id", order.client_order_id, intent.client_order_id),
         ("symbol", order.symbol, intent.symbol),
         ("side", order.side, intent.side),
         ("qty", order.quantity, intent.quantity),
         ("limit_price", order.limit_price, intent.limit_price),
+        ("stop_price", order.stop_price, intent.stop_price),
+        ("order_class", "" if order.order_class == "simple" else order.order_class, intent.order_class.value),
+        ("legs", *_legs(order, intent)),
     )
     for name, found, asked in pairs:
         if found != asked:
             return f"{name} {found}, asked {asked}"
     return None
+
+
+def _legs(order: BrokerOrder, intent: OrderIntent) -> tuple[str, str]:
+    """The legs that are there and those that were asked for, as text that is equal where they are."""
+    found = [
+        f"{leg.side} {_plain(leg.quantity)} at {_plain(leg.limit_price if leg.stop_price is None else leg.stop_price)}"
+        for leg in order.legs
+    ]
+    prices = (intent.take_profit_price, intent.stop_loss_price)
+    asked = [f"{intent.side.opposite} {plain(intent.quantity)} at {plain(price)}" for price in prices if price]
+    return ", ".join(sorted(found)), ", ".join(sorted(asked))
+
+
+def _plain(amount: Decimal | None) -> str:
+    return "nothing" if amount is None else plain(amount)

@@ -215,6 +215,10 @@ class StrategySettings(Section):
     sizing: Annotated[
         Literal["volatility_target", "fixed_fraction"], Field(description="How a signal becomes shares.")
     ] = "volatility_target"
+    protective_stop_fraction: Annotated[
+        Annotated[Amount, Field(ge=Decimal("0.001"), le=Decimal("0.5"))] | None,
+        Field(description="Loss of a position, of its cost, at which a stop at the broker sells it. Unset: no stop."),
+    ] = None
     parameters: Annotated[
         dict[str, Annotated[int | float, BeforeValidator(_parameter)]], Field(description="See docs/strategies.md.")
     ] = {}
@@ -249,6 +253,7 @@ class OrderSettings(Section):
         20.0
     )
     signal_seconds_max: Annotated[Seconds, Field(description="An entry not done by then is forgotten.")] = 300.0
+    kill_cancels_stops: Annotated[Flag, Field(description="The kill switch cancels protective stops, too.")] = False
 
 
 class DataSettings(Section):

@@ -40,6 +40,7 @@ RISK_WORDS: Mapping[str, str] = MappingProxyType(
         "orders_per_minute_per_strategy_max": "P24. Of one strategy, in a venue minute.",
         "open_orders_symbol_max": "P23. Open orders of one symbol.",
         "open_orders_total_max": "P23. Open orders of all symbols.",
+        "protective_stop_seconds_max": "P34. Shares may be without their declared stop for so long; then reduce.",
         "exit_cooldown_minutes": "P44. A symbol is left alone for so long after an exit.",
         "session_start_offset_minutes": "P5. No new exposure so soon after the open.",
         "session_end_offset_minutes": "P5. No new exposure so shortly before the close.",

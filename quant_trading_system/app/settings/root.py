@@ -114,6 +114,7 @@ def to_strategies(settings: Settings) -> tuple[StrategyConfig, ...]:
             weight=each.weight,
             sizing=each.sizing,
             parameters=dict(each.parameters),
+            protective_stop_fraction=each.protective_stop_fraction,
         )
         for each in settings.strategies
     )

@@ -24,7 +24,7 @@ class ExitCooldown:
         if context.reduces_exposure or view.exposure.position != ZERO:
             return exempt(self, measured="a position is held")
         exits_ns = [
-            order.sent_ns
+            max(order.sent_ns, order.executed_ns or 0)
             for order in view.recent
             if order.symbol == intent.symbol
             and order.side is intent.side.opposite

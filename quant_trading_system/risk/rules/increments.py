@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quant_trading_system.core.money import QUANTITY_STEP, is_legal_tick
-from quant_trading_system.core.types import OrderType, TimeInForce
+from quant_trading_system.core.types import OrderClass, OrderType, TimeInForce
 from quant_trading_system.core.values import ControlResult, OrderIntent
 from quant_trading_system.risk.context import RiskContext
 from quant_trading_system.risk.rules.base import answer
@@ -20,7 +20,12 @@ class Increments:
     def check(self, intent: OrderIntent, context: RiskContext) -> ControlResult:
         problems = [
             f"{name} price {price} is not a legal tick"
-            for name, price in (("limit", intent.limit_price), ("stop", intent.stop_price))
+            for name, price in (
+                ("limit", intent.limit_price),
+                ("stop", intent.stop_price),
+                ("stop loss", intent.stop_loss_price),
+                ("take profit", intent.take_profit_price),
+            )
             if price is not None and not is_legal_tick(price)
         ]
         problems += _quantity_problems(intent, context)
@@ -46,4 +51,6 @@ def _quantity_problems(intent: OrderIntent, context: RiskContext) -> list[str]:
         problems.append(f"{quantity} shares has more than nine decimals")
     if intent.time_in_force is not TimeInForce.DAY or intent.order_type not in FRACTION_TYPES:
         problems.append("fractions of a share need a day order")
+    if intent.order_class is not OrderClass.SIMPLE:
+        problems.append("legs need whole shares")
     return problems

@@ -9,14 +9,15 @@ from quant_trading_system.core.values import ControlResult, OrderIntent
 from quant_trading_system.core.views import PriceView
 from quant_trading_system.risk.context import RiskContext
 from quant_trading_system.risk.limits import RiskLimits, ceiling
-from quant_trading_system.risk.rules.base import answer, seconds
+from quant_trading_system.risk.rules.base import answer, exempt, seconds
 
 
 class MarketData:
     """No price, no order (R092), reducing or not.
 
     A quote is as old as itself, or, while it stands, as the feed's last message of any symbol. Orders that reduce
-    exposure are held to the ceiling of that age; spread and last trade do not stop them.
+    exposure are held to the ceiling of that age; spread and last trade do not stop them. A protective stop needs no
+    quote: its price comes from what was paid, and it rests.
     """
 
     control = "P15"
@@ -24,6 +25,8 @@ class MarketData:
 
     def check(self, intent: OrderIntent, context: RiskContext) -> ControlResult:
         price, limits = context.view.price, context.limits
+        if context.is_protective_stop(intent):
+            return exempt(self, measured="a protective stop's price comes from what was paid")
         if price is None or price.mid is None:
             return answer(
                 self, passed=False, measured="no sane quote", limit="a quote", reason=f"no quote of {intent.symbol}"

@@ -21,10 +21,10 @@ class PriceCollar:
     name = "price_collar"
 
     def check(self, intent: OrderIntent, context: RiskContext) -> ControlResult:
-        mid, limits = context.need_mid(), context.limits
-        center = intent.stop_price if intent.order_type is OrderType.STOP_LIMIT and intent.stop_price else mid
         if intent.order_type is OrderType.STOP:
             return answer(self, passed=True, measured="a stop has no limit price", limit="")
+        mid, limits = context.need_mid(), context.limits
+        center = intent.stop_price if intent.order_type is OrderType.STOP_LIMIT and intent.stop_price else mid
         if intent.limit_price is None:
             return answer(self, passed=False, measured="no limit price", limit="a price", reason="no limit price")
         room = max(center * limits.price_collar_fraction, tick_size(center) * limits.price_collar_ticks)

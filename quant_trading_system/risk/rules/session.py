@@ -11,16 +11,17 @@ class SessionOpen:
     """New exposure needs both sources to say open, and venue time inside the window.
 
     An order that reduces exposure may use the whole session, and a broker whose clock was not heard does not stop it;
-    one that says closed does.
+    one that says closed does. A protective stop may come at any hour: it rests, and trades in the session alone.
     """
 
     control = "P5"
     name = "session"
 
     def check(self, intent: OrderIntent, context: RiskContext) -> ControlResult:
-        del intent
         session, now_ns = context.view.session, context.view.venue_ns
-        if context.reduces_exposure:
+        if context.is_protective_stop(intent):
+            passed = True
+        elif context.reduces_exposure:
             passed = session.is_open_by_calendar and session.is_open_by_broker is not False
         else:
             start_ns, end_ns = session.window_start_ns, session.window_end_ns

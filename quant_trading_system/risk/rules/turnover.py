@@ -14,7 +14,7 @@ from quant_trading_system.risk.rules.base import at_most, exempt
 class Turnover:
     """Orders of this New York date: live ones count whole, final ones with what they executed, and this one.
 
-    Orders that reduce exposure pass.
+    Orders that reduce exposure pass. A protective stop counts when it executed: it is meant not to.
     """
 
     control = "P28"
@@ -35,7 +35,8 @@ def turnover_usd(context: RiskContext) -> Decimal:
         (
             order.quantity * (order.price if order.price is not None else context.value_price or ZERO)
             for order in context.view.recent
-            if order.quantity and to_new_york(order.sent_ns).date() == today
+            if order.quantity and to_new_york(order.executed_ns or order.sent_ns).date() == today
+            if order.is_final or not order.is_protection
         ),
         ZERO,
     )
