@@ -59,7 +59,7 @@ def restored_order(saved: RestoredOrder, *, mono_ns: MonoNanos) -> Order:
         status=Status.UNKNOWN if is_doubtful else known,
         created_ns=saved.created_ns,
         mono_ns=mono_ns,
-        is_external=parse(saved.client_order_id) is None,
+        is_external=parse(saved.client_order_id) is None or saved.strategy == EXTERNAL,
         order_class=saved.order_class,
         stop_loss_price=saved.stop_loss_price,
         take_profit_price=saved.take_profit_price,

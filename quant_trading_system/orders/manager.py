@@ -112,7 +112,8 @@ class OrderManager:
         for saved in orders:
             order = restored_order(saved, mono_ns=mono_ns)
             self._keep(order)
-            self._recent.append((order.created_ns, order))
+            if not order.is_external:
+                self._recent.append((order.created_ns, order))
             self._join_relatives(order)
         for order in list(self._live.values()):
             if order.is_unknown:

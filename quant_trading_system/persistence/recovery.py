@@ -68,18 +68,17 @@ async def is_first_start(connection: Connection) -> bool:
 
 
 async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
-    """Orders of ours that are not final; an intent without an order row may have been sent: UNKNOWN."""
+    """Orders that are not final, others' too; an intent without an order row may have been sent: UNKNOWN."""
     rows = await connection.fetch(
         "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
         " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
         " filled_value_usd, created_ns, order_class, stop_loss_price, take_profit_price, parent_client_order_id,"
-        " replaces, exists_at_broker FROM orders WHERE NOT is_final AND strategy <> $1"
+        " replaces, exists_at_broker FROM orders WHERE NOT is_final"
         " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
         " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns,"
         " order_class, stop_loss_price, take_profit_price, NULL, NULL, false"
         " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
-        " ORDER BY created_ns, client_order_id",
-        EXTERNAL,
+        " ORDER BY created_ns, client_order_id"
     )
     return tuple(from_row(RestoredOrder, row) for row in rows)
 

@@ -28,7 +28,7 @@ from quant_trading_system.app.steps.risk import risk
 from quant_trading_system.app.steps.strategies import strategies
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure
-from quant_trading_system.core.types import Direction, Mode, StrategyId
+from quant_trading_system.core.types import Direction, Mode, StrategyId, Symbol
 from quant_trading_system.core.values import Bar, Signal
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.config import EngineConfig
@@ -81,6 +81,9 @@ class NoTape:
         """Nothing is open."""
 
 
+STOP_FRACTION = Decimal("0.003")  # near enough to be touched within half an hour
+
+
 class SeededStrategy:
     """Says LONG or EXIT by the seed, the symbol and the bar alone: a restart changes no opinion."""
 
@@ -93,6 +96,11 @@ class SeededStrategy:
         self.parameters: Mapping[str, str] = {}
         self._world = world
         self._temperament = world.plan.switches.get("temperament", 0.3)
+        self.protective_stop_fraction = STOP_FRACTION if world.plan.switches.get("stops") else None
+
+    def on_stopped_out(self, symbol: Symbol) -> None:
+        """It is not asked what it thinks of that: its opinion depends on the bar alone."""
+        self._world.reach("stop.executed")
 
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         del values

@@ -62,7 +62,7 @@ def _orders(records: Sequence[Record], intents: Sequence[Approved]) -> tuple[Res
     live = [
         RestoredOrder(**{name: getattr(record, name) for name in fields})
         for record in newest.values()
-        if not record.is_final and record.strategy != EXTERNAL
+        if not record.is_final
     ]
     without_row = [approved.intent for approved in intents if approved.intent.client_order_id not in newest]
     return (

@@ -11,7 +11,8 @@ from tests.simulation.stores.transaction import Transaction
 ORDER_NAMES = (
     "client_order_id", "broker_order_id", "strategy", "symbol", "side", "quantity", "order_type", "limit_price",
     "stop_price", "time_in_force", "reference_price", "allocations", "decision_id", "status", "filled_quantity",
-    "filled_value_usd", "created_ns",
+    "filled_value_usd", "created_ns", "order_class", "stop_loss_price", "take_profit_price", "parent_client_order_id",
+    "replaces", "exists_at_broker",
 )  # fmt: skip
 
 
@@ -33,18 +34,19 @@ def is_first_start(tx: Transaction) -> Answer:
 @statement(
     "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
     " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
-    " filled_value_usd, created_ns FROM orders WHERE NOT is_final AND strategy <> $1"
+    " filled_value_usd, created_ns, order_class, stop_loss_price, take_profit_price, parent_client_order_id,"
+    " replaces, exists_at_broker FROM orders WHERE NOT is_final"
     " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
-    " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns"
+    " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns,"
+    " order_class, stop_loss_price, take_profit_price, NULL, NULL, false"
     " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
     " ORDER BY created_ns, client_order_id"
 )
-def open_orders(tx: Transaction, external: str) -> Answer:
-    found = [
-        pick(row, *ORDER_NAMES) for row in tx.rows("orders") if not row["is_final"] and row["strategy"] != external
-    ]
+def open_orders(tx: Transaction) -> Answer:
+    found = [pick(row, *ORDER_NAMES) for row in tx.rows("orders") if not row["is_final"]]
     unsent = {
         "broker_order_id": None, "status": "UNKNOWN", "filled_quantity": total([]) or 0, "filled_value_usd": 0,
+        "parent_client_order_id": None, "replaces": None, "exists_at_broker": False,
     }  # fmt: skip
     for intent in tx.rows("intents"):
         if tx.get("orders", (intent["client_order_id"],)) is None:
@@ -54,8 +56,11 @@ def open_orders(tx: Transaction, external: str) -> Answer:
 
 @statement(
     "SELECT client_order_id, strategy, symbol, side, filled_quantity AS quantity,"
-    " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final FROM orders"
-    " WHERE is_final AND strategy <> $1 AND created_ns > (SELECT max(created_ns) FROM orders) - $2"
+    " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final,"
+    " CASE WHEN filled_quantity > 0 THEN venue_ns END AS executed_ns,"
+    " order_type IN ('stop', 'stop_limit') AS is_protection FROM orders"
+    " WHERE is_final AND strategy <> $1 AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
+    " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
     " ORDER BY created_ns"
 )
 def recent_orders(tx: Transaction, external: str, age_ns: int) -> Answer:
@@ -66,9 +71,12 @@ def recent_orders(tx: Transaction, external: str, age_ns: int) -> Answer:
             "quantity": row["filled_quantity"],
             "price": row["stop_price"] if row["limit_price"] is None else row["limit_price"],
             "sent_ns": row["created_ns"],
+            "executed_ns": row["venue_ns"] if row["filled_quantity"] > 0 else None,
+            "is_protection": row["order_type"] in ("stop", "stop_limit"),
         }
         for row in tx.rows("orders")
-        if row["is_final"] and row["strategy"] != external and row["created_ns"] > last - age_ns
+        if row["is_final"] and row["strategy"] != external
+        if row["created_ns"] > last - age_ns or (row["filled_quantity"] > 0 and row["venue_ns"] > last - age_ns)
     ]
     return sorted(found, key=lambda row: row["sent_ns"])
 

@@ -227,6 +227,7 @@ INTENT_COLUMNS = (
     "client_order_id", "epoch", "sequence", "strategy", "symbol", "side", "quantity", "order_type", "limit_price",
     "stop_price", "time_in_force", "reference_price", "declared_notional_usd", "allocations", "decision_id",
     "decided_ns", "reason", "limits_version", "reduces_exposure", "payload",
+    "order_class", "stop_loss_price", "take_profit_price",
 )  # fmt: skip
 
 
@@ -234,9 +235,10 @@ INTENT_COLUMNS = (
     "WITH held AS (SELECT 1 FROM lease WHERE epoch = $2 FOR SHARE), put AS (INSERT INTO intents (client_order_id,"
     " epoch, sequence, strategy, symbol, side, quantity, order_type, limit_price, stop_price, time_in_force,"
     " reference_price, declared_notional_usd, allocations, decision_id, decided_ns, reason, limits_version,"
-    " reduces_exposure, payload) SELECT $1::text, $2::bigint, $3::bigint, $4::text, $5::text, $6::text, $7::numeric,"
-    " $8::text, $9::numeric, $10::numeric, $11::text, $12::numeric, $13::numeric, $14::jsonb, $15::text, $16::bigint,"
-    " $17::text, $18::text, $19::boolean, $20::bytea FROM held ON CONFLICT (client_order_id) DO NOTHING RETURNING 1)"
+    " reduces_exposure, payload, order_class, stop_loss_price, take_profit_price) SELECT $1::text, $2::bigint,"
+    " $3::bigint, $4::text, $5::text, $6::text, $7::numeric, $8::text, $9::numeric, $10::numeric, $11::text,"
+    " $12::numeric, $13::numeric, $14::jsonb, $15::text, $16::bigint, $17::text, $18::text, $19::boolean, $20::bytea,"
+    " $21::text, $22::numeric, $23::numeric FROM held ON CONFLICT (client_order_id) DO NOTHING RETURNING 1)"
     " SELECT (SELECT count(*) FROM held) AS held, (SELECT count(*) FROM put) AS put",
     label="intent",
 )
