@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from quant_trading_system.app.settings import Settings
+from quant_trading_system.app.settings.layers import FAILPOINT_VARIABLE as VARIABLE
 from quant_trading_system.core import failpoints
 from quant_trading_system.core.errors import ExitCode, OperatorError
 from quant_trading_system.core.types import Mode
 
-VARIABLE = "QTS_FAILPOINT"
 ACTIONS = ("kill", "stop", "error", "sleep:SECONDS", "wall:SECONDS")
 SLEEP_SECONDS_MAX = 3_600.0
 WALL_SECONDS_MAX = 10 * 86_400.0

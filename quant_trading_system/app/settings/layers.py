@@ -29,6 +29,8 @@ ALIASES = {
 }
 WHOLE_SECTIONS = ("strategies",)
 """Sections that are lists: the environment gives them whole, as JSON."""
+FAILPOINT_VARIABLE = "QTS_FAILPOINT"
+"""No setting: read by `app.failpoints` from the process's own environment, and from nowhere else."""
 KEY_VARIABLES = frozenset(
     name + suffix for name in ("QTS__BROKER__KEY_ID", "QTS__BROKER__SECRET_KEY") for suffix in ("", "_FILE")
 )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from quant_trading_system.app.forms import found
 from quant_trading_system.app.settings.keys import BrokerKeys, find_keys
 from quant_trading_system.app.settings.layers import (
+    FAILPOINT_VARIABLE,
     Layer,
     dotenv_layer,
     environment_layer,
@@ -79,7 +80,7 @@ def load(
             *file_layers(mode, config_file=config_file, cwd=cwd, problems=problems),
             ("secret file", secret_layer({**dotenv, **environ}, problems)),
             (".env", environment_layer(dotenv, problems)),
-            ("environment", environment_layer(environ, problems)),
+            ("environment", environment_layer(_without_failpoints(environ), problems)),
             ("flag", _flag_layer(flags or {})),
         ]
     )
@@ -141,6 +142,10 @@ def _packaged(mode: Mode) -> dict[str, Any]:
     if mode in (Mode.SIM, Mode.BACKTEST):
         return PACKAGED
     return {"universe": {**PACKAGED["universe"], "symbols": PACKAGED_SYMBOLS}}
+
+
+def _without_failpoints(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environ.items() if name != FAILPOINT_VARIABLE}
 
 
 def _flag_layer(flags: Mapping[str, object]) -> dict[str, Any]:

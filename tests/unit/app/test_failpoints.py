@@ -14,7 +14,7 @@ import pytest
 
 from quant_trading_system.app.failpoints import VARIABLE, install_failpoints, read_failpoints
 from quant_trading_system.app.settings import load
-from quant_trading_system.core.errors import OperatorError
+from quant_trading_system.core.errors import ConfigurationError, OperatorError
 from quant_trading_system.core.failpoints import failpoint, install
 from quant_trading_system.core.types import Mode
 
@@ -59,6 +59,13 @@ def test_only_sim_and_paper_on_loopback_may_ask(tmp_path):
         some = {name: url for name, url in LOOPBACK.items() if name != missing}
         assert "all three URLs" in refusal(NAME, tmp_path, Mode.PAPER, {**KEYS, **some})
     assert "found mode live" in refusal(NAME, tmp_path, Mode.LIVE)
+
+
+def test_it_is_taken_from_the_environment_and_refused_in_a_file(tmp_path):
+    load(Mode.SIM, cwd=tmp_path, environ={VARIABLE: NAME})
+    (tmp_path / ".env").write_text(f"{VARIABLE}={NAME}\n")
+    with pytest.raises(ConfigurationError, match=VARIABLE):
+        load(Mode.SIM, cwd=tmp_path, environ={})
 
 
 @pytest.mark.parametrize(

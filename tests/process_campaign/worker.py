@@ -1,0 +1,91 @@
+"""One worker: its own servers, one world after the other. Decides what is kept of a run that failed."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.process_campaign.kinds import KINDS
+from tests.process_campaign.runs import Chain, Run
+from tests.process_campaign.schedule import Job, World
+from tests.process_campaign.stage import Stage
+from tests.support.stores import Servers, short_folder
+
+Report = Callable[[Run, int, str], None]
+"""Told of each run that is over: the run, the number of its world, where what is left of it is kept."""
+
+
+def serve(wanted: Any, over: Any, keep: Path) -> None:
+    """A worker process: worlds from one queue until it is told None, runs that are over into the other."""
+
+    def report(run: Run, world: int, folder: str) -> None:
+        over.put((run, world, folder))
+
+    try:
+        work(wanted.get, report, keep)
+    finally:
+        over.put(None)
+
+
+def work(take: Callable[[], World | None], report: Report, keep: Path) -> None:
+    """Run worlds until there is none left."""
+    with short_folder() as folder:
+        servers = Servers(folder)
+        servers.start()
+        try:
+            while (world := take()) is not None:
+                run_world(world, servers, report, keep)
+        finally:
+            servers.stop()
+
+
+def run_world(world: World, servers: Servers, report: Report, keep: Path) -> None:
+    """Run one world to its end; a run that cannot be judged fails, and ends its world."""
+    with short_folder() as folder:
+        stage = Stage(servers, folder, seed=world.number)
+        chain = Chain(stage)
+        run = Run(kind="close", subject="", seed=world.number)
+        try:
+            for job in world.jobs:
+                run = _to_run(job)
+                KINDS[run.kind].play(chain, run)
+                _tell(chain, world, report, keep)
+            run = Run(kind="close", subject="books agree", seed=world.number)
+            run.violations += chain.close()
+            chain.over.append(run)
+        except Exception as error:  # border: whatever went wrong is this run's failure, with its logs kept
+            run.violations.append(f"not judged: {error!r:.2000}")
+            run.violations += traceback.format_exc().splitlines()[-12:]
+            chain.over += [run, *chain.waiting]
+        finally:
+            _tell(chain, world, report, keep)
+            stage.end()
+
+
+def _to_run(job: Job) -> Run:
+    return Run(kind=job.kind, subject=job.subject, seed=job.seed)
+
+
+def _tell(chain: Chain, world: World, report: Report, keep: Path) -> None:
+    over, chain.over = chain.over, []
+    for run in over:
+        report(run, world.number, _keep(chain.stage, run, world, keep) if run.violations else "")
+
+
+def _keep(stage: Stage, run: Run, world: World, keep: Path) -> str:
+    """Logs of every daemon of the world so far, and both sides' books."""
+    words = "-".join((run.kind, run.subject, str(run.seed), f"world{world.number}")).replace(" ", "_")
+    folder = keep / words
+    folder.mkdir(parents=True, exist_ok=True)
+    for log in (*stage.logs, stage.folder / "exchange.log"):
+        if log.exists():
+            shutil.copyfile(log, folder / log.name)
+    for name, read in (("ledger", stage.ledger), ("rows", stage.rows)):
+        try:
+            (folder / f"{name}.txt").write_text(str(read()))
+        except (OSError, ValueError) as error:
+            (folder / f"{name}.txt").write_text(repr(error))
+    return str(folder)
