@@ -10,10 +10,10 @@ RUN_IN := .venv/bin/python
 SOURCES := quant_trading_system main.py
 INSTALL := PYTHON="$(PYTHON)" sh scripts/environment.sh
 
-.PHONY: help run test check bench exercise lock image environment environment-bench lint types layers docs
+.PHONY: help run test check bench exercise simulate-process lock image environment environment-bench lint types layers docs
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 run: ## from a fresh checkout to a session on the embedded exchange, with a dashboard; Ctrl-C stops it in order
 	@$(INSTALL) .venv requirements/run.txt $(SOURCES) && exec $(RUN_IN) main.py trade --mode sim $(ARGS)
@@ -29,6 +29,9 @@ bench: environment environment-bench ## measure against floors and peers, write 
 
 exercise: environment ## a million random order operations on the exchange, in two processes that must agree (ARGS="--seed 2")
 	@$(RUN_IN) -m scripts.exercise_exchange $(ARGS)
+
+simulate-process: environment ## RUNS=100 more deaths of real processes, judged by the exchange's ledger (KINDS=random,failpoint)
+	@$(RUN_IN) -m tests.process_campaign --runs $(or $(RUNS),100) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
 
 lock: ## resolve pyproject.toml anew into requirements/*.txt (UPGRADE=1 takes the newest allowed versions)
 	@$(INSTALL) .venv-lock requirements/lock.txt

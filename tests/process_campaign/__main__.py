@@ -36,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for count, (run, world, folder) in enumerate(_results(worlds, options.workers), 1):
         totals.add(run, world=world, kept=folder)
         totals.elapsed_s = before_s + time.monotonic() - began_s
-        if run.violations:
-            print(f"FAILED {run.kind} '{run.subject}' seed {run.seed} world {world}: {run.violations[:3]}", flush=True)
+        if run.violations or options.verbose:
+            word = "FAILED" if run.violations else "ok" if run.reached else "missed"
+            said = f"{run.took_s:.1f} s, READY {run.ready_s} {run.note} {run.violations[:3] or ''}"
+            print(f"{word} {run.kind} '{run.subject}' seed {run.seed} world {world}: {said}", flush=True)
         if count % 25 == 0:
             kept.save(totals)
             print(f"{count} runs, {time.monotonic() - began_s:.0f} s", flush=True)
@@ -87,6 +89,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100, help="how many more (100)")
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"of these alone: {','.join(KINDS)}")
     parser.add_argument("--workers", type=int, default=WORKERS, help="daemons at a time (2)")
+    parser.add_argument("--verbose", action="store_true", help="a line for each run")
     parser.add_argument("--subject", default="", help="repeat one run: its subject, with one kind and --seed")
     parser.add_argument("--seed", type=int, default=0, help="with --subject: its seed")
     parser.add_argument("--world", type=int, help="the number of the first world, to repeat one")

@@ -105,12 +105,13 @@ async def read_rows(dsn: str) -> Rows:
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
-            return await _read(connection)
+            return await read_snapshot(connection)
     finally:
         await connection.close()
 
 
-async def _read(connection: asyncpg.Connection) -> Rows:
+async def read_snapshot(connection: asyncpg.Connection) -> Rows:
+    """The same on a connection whose transaction is the caller's."""
     intents = await connection.fetch("SELECT client_order_id, payload, epoch FROM intents")
     orders = await connection.fetch(
         "SELECT client_order_id, broker_order_id, status, filled_quantity, strategy FROM orders"

@@ -31,6 +31,7 @@ class Run:
     """Whether the daemon had come so far that it could trade when it died."""
     ready_s: float | None = None
     active_s: float | None = None
+    took_s: float = 0.0
     note: str = ""
     violations: list[str] = field(default_factory=list)
 
@@ -105,20 +106,32 @@ class Chain:
             *judges.find_unbalanced(rows),
         ]
 
+    def recover(self) -> list[str]:
+        """A last daemon, for the runs that still wait to be judged."""
+        daemon, found = self._last_daemon()
+        daemon.kill()
+        return found
+
     def close(self) -> list[str]:
         """A last daemon: judges who still waits, then pauses, agrees with the exchange to the cent, stops in order."""
-        last = Run(kind="close", subject="", seed=self.stage.seed)
-        daemon = self.begin(last)
-        if daemon.popen.poll() is not None:
-            self.over += self.waiting
-            self.waiting = []
-            return [*last.violations, "close: the last daemon did not come up"]
+        daemon, found = self._last_daemon()
+        if found:
+            return found
         found = self.judge_quiet(daemon)
         daemon.signal(signal.SIGTERM)
         code = wait_ended(daemon, ORDERED_STOP_SECONDS_MAX)
         if code != 0:
             found.append(f"close: the ordered stop ended with {code}")
         return found
+
+    def _last_daemon(self) -> tuple[DaemonProcess, list[str]]:
+        last = Run(kind="close", subject="", seed=self.stage.seed)
+        daemon = self.begin(last)
+        if daemon.popen.poll() is None:
+            return daemon, []
+        self.over += self.waiting
+        self.waiting = []
+        return daemon, [*last.violations, "the last daemon did not come up"]
 
     def judge_quiet(self, daemon: DaemonProcess) -> list[str]:
         """Pause, wait until nothing is open, and compare exactly."""
@@ -137,6 +150,8 @@ class Chain:
         line = next(line for line in daemon.output.splitlines() if line.startswith("READY in"))
         if line.endswith("ACTIVE"):
             return ready_s
+        if line.endswith("HALTED"):  # killed, and so it stays until a person resets it
+            return None
         if wait_until(lambda: status(daemon).get("trading_state") == "ACTIVE", ACTIVE_SECONDS_MAX):
             return time.monotonic() - began_s
         return None

@@ -11,9 +11,6 @@ import msgspec
 from tests.process_campaign.kinds import KINDS
 from tests.process_campaign.totals import Totals
 
-WORLD_RUNS = 24
-FIRST_STARTS_OF_A_WORLD = 6
-
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
@@ -44,12 +41,12 @@ def next_jobs(totals: Totals, runs: int, kinds: Sequence[str]) -> list[Job]:
 
 
 def to_worlds(jobs: Sequence[Job], first_number: int) -> list[World]:
-    """Mix the runs and cut them into worlds; first starts need worlds of their own."""
+    """Mix the runs and cut them into worlds, each of kinds that take worlds of the same size."""
     mixed = list(jobs)
     random.Random(first_number).shuffle(mixed)
-    parts = (
-        ([job for job in mixed if not KINDS[job.kind].needs_new_world], WORLD_RUNS),
-        ([job for job in mixed if KINDS[job.kind].needs_new_world], FIRST_STARTS_OF_A_WORLD),
-    )
-    cut = [tuple(part[start : start + size]) for part, size in parts for start in range(0, len(part), size)]
+    cut: list[tuple[Job, ...]] = []
+    for size in sorted({KINDS[job.kind].world_runs for job in mixed}, reverse=True):
+        part = [job for job in mixed if KINDS[job.kind].world_runs == size]
+        cut += [tuple(part[start : start + size]) for start in range(0, len(part), size)]
+    random.Random(first_number).shuffle(cut)
     return [World(number=number, jobs=each) for number, each in enumerate(cut, first_number)]

@@ -138,7 +138,7 @@ def summary(totals: Totals) -> str:
             f"{name} after a death: p50 {percentile(values, 0.5)} ms, p99 {percentile(values, 0.99)} ms,"
             f" max {max(values, default=0)} ms, of {len(values)}"
         )
-    lines.append(f"came up without trading within 10 s: {sum(count.not_active for count in every)}")
+    lines.append(f"came up killed, or only reducing for 10 s: {sum(count.not_active for count in every)}")
     for failure in totals.failures:
         lines.append(
             f"FAILED {failure.kind} '{failure.subject}' seed {failure.seed} world {failure.world} ({failure.note}),"
