@@ -17,15 +17,16 @@ import click
 
 from quant_trading_system.adapters.alpaca.http import AlpacaHttp
 from quant_trading_system.adapters.alpaca.streaming import Socket, open_socket
-from quant_trading_system.app.kill_latch import WATCH_PERIOD_S
+from quant_trading_system.app.kill_latch import READ_PERIOD_S, WATCH_PERIOD_S
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.persistence import schema
 from quant_trading_system.persistence.database import Database
 from quant_trading_system.persistence.instance import new_token
 from quant_trading_system.persistence.latch_file import LatchFile
-from quant_trading_system.persistence.redis_state import RedisState
+from quant_trading_system.persistence.redis_state import PROBE_PERIOD_S, RedisState
 from quant_trading_system.persistence.tape import TapeWriter
+from quant_trading_system.persistence.writer import IDLE_PROBE_PERIOD_S
 
 
 def say(text: str) -> None:
@@ -75,6 +76,10 @@ class Periods:
     live_state_s: float = 1.0
     tape_s: float = 0.5
     latch_s: float = WATCH_PERIOD_S
+    latch_read_s: float = READ_PERIOD_S
+    writer_probe_s: float = IDLE_PROBE_PERIOD_S
+    redis_probe_s: float = PROBE_PERIOD_S
+    clock_s: float = 15.0
     lag_s: float = 0.05
 
 

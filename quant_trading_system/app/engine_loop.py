@@ -45,7 +45,8 @@ class EngineLoop:
             self.drain_control()
             self._drain_market()
             self._on_progress()
-            await asyncio.sleep(0)
+            if not inbox.is_empty:  # else the wait above gives the others their turn
+                await asyncio.sleep(0)
 
     def drain_control(self) -> None:
         """Handle everything that waits above market data."""

@@ -36,6 +36,7 @@ class KillLatch:
         inbox: Inbox,
         clock: Clock,
         period_s: float = WATCH_PERIOD_S,
+        read_period_s: float = READ_PERIOD_S,
     ) -> None:
         self._file = file
         self._touched = touched
@@ -44,7 +45,7 @@ class KillLatch:
         self._inbox = inbox
         self._clock = clock
         self._period_s = period_s
-        self._ticks_to_read = max(1, round(READ_PERIOD_S / period_s))
+        self._ticks_to_read = max(1, round(read_period_s / period_s))
         self._wake = asyncio.Event()
 
     def wake(self) -> None:

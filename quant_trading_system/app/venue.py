@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SIM_KEYS = ("PKSIM", "sim")
 KEEPER_STOP_SECONDS_MAX = 1.0
-CLOCK_PERIOD_S = 15.0
 CLOCK_PERIOD_S_MIN = 0.25
 CLOCK_PERIOD_VENUE_S = 60.0  # the embedded exchange skips the night: noticed within a venue minute
 CONTROL_PATH = "/simulator/v1/clock"
@@ -104,8 +103,9 @@ class VenueWatch:
         """Read until cancelled."""
         parts = self._parts
         while True:
-            period_s = max(CLOCK_PERIOD_S_MIN, min(CLOCK_PERIOD_S, CLOCK_PERIOD_VENUE_S / parts.clock.speed))
-            await asyncio.sleep(period_s if parts.mode is Mode.SIM else CLOCK_PERIOD_S)
+            most_s = parts.edge.periods.clock_s
+            period_s = max(CLOCK_PERIOD_S_MIN, min(most_s, CLOCK_PERIOD_VENUE_S / parts.clock.speed))
+            await asyncio.sleep(period_s if parts.mode is Mode.SIM else most_s)
             try:
                 reading = await anchor_clock(parts)
             except VenueError as error:

@@ -32,6 +32,15 @@ class Session(Struct, frozen=True):
     is_half_day: bool
 
 
+class _Stretch(Struct, frozen=True):
+    """A stretch of time and what the calendar says of it, for each thing the broker may say."""
+
+    from_ns: int
+    until_ns: int
+    offsets: tuple[int, int]
+    views: dict[bool | None, SessionView]
+
+
 class SessionCalendar:
     """Regular sessions of the New York Stock Exchange from 1998 to 2030."""
 
@@ -39,6 +48,7 @@ class SessionCalendar:
         self._closed = _days(CLOSED_WEEKDAYS)
         self._half = _days(HALF_DAYS)
         self._known: dict[date, Session | None] = {}  # bounded by the days of the table
+        self._stretch: _Stretch | None = None
 
     def session_on(self, date: date) -> Session | None:
         """The session of a New York date, or None on a day without one.
@@ -88,11 +98,38 @@ class SessionCalendar:
         Entries are allowed from `start_offset_minutes` after the open to `end_offset_minutes` before the close, on a
         half day too. A `reading` of unknown age says nothing. Past the table's last day the calendar says closed.
         """
-        day = to_new_york(venue_ns).date()
-        session = self.session_on(day) if YEAR_FIRST <= day.year <= YEAR_LAST else None
         is_open_by_broker = None
         if reading is not None and reading_age_s is not None:
             is_open_by_broker = _is_open_by(reading, venue_ns)
+        stretch, offsets = self._stretch, (start_offset_minutes, end_offset_minutes)
+        if stretch is None or not stretch.from_ns <= venue_ns < stretch.until_ns or stretch.offsets != offsets:
+            stretch = self._stretch = self._stretch_at(venue_ns, offsets)
+        return stretch.views[is_open_by_broker]
+
+    def _stretch_at(self, venue_ns: int, offsets: tuple[int, int]) -> _Stretch:
+        """The time around `venue_ns` in which the calendar says the same: to the next midnight, open or close."""
+        day = to_new_york(venue_ns).date()
+        session = self.session_on(day) if YEAR_FIRST <= day.year <= YEAR_LAST else None
+        edges = [_new_york_ns(day, time(0)), _new_york_ns(day + timedelta(days=1), time(0))]
+        if session is not None:
+            edges += [session.open_ns, session.close_ns]
+        views = {said: self._build_view(venue_ns, day, session, said, offsets) for said in (None, False, True)}
+        return _Stretch(
+            from_ns=max(edge for edge in edges if edge <= venue_ns),
+            until_ns=min(edge for edge in edges if edge > venue_ns),
+            offsets=offsets,
+            views=views,
+        )
+
+    def _build_view(
+        self,
+        venue_ns: int,
+        day: date,
+        session: Session | None,
+        is_open_by_broker: bool | None,
+        offsets: tuple[int, int],
+    ) -> SessionView:
+        start_offset_minutes, end_offset_minutes = offsets
         return SessionView(
             date=day.isoformat(),
             is_open_by_calendar=session is not None and session.open_ns <= venue_ns < session.close_ns,

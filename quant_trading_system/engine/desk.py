@@ -107,6 +107,10 @@ class Desk:
         """Orders at the broker that another database of this program made (fault K1)."""
         self.drift_locks: dict[Symbol, MonoNanos] = {}
         """Symbols locked for drift, and when the drift was seen last."""
+        self.is_touched = True
+        """Whether any effect followed since the invariants were looked at: nothing changes without one."""
+        self._marks: dict[Symbol, tuple[float, Decimal]] = {}
+        """The last mark of each symbol, and the same as a Decimal: a second needs it several times."""
         self._effects: list[Effect] = []
 
     def new_decision_id(self) -> str:
@@ -166,7 +170,12 @@ class Desk:
     def mark(self, symbol: Symbol) -> Decimal | None:
         """Price a position is valued at, USD: mid of a sane quote, else last trade, else last close."""
         price = self.market.mark(symbol)
-        return None if price is None else to_decimal(price)
+        if price is None:
+            return None
+        known = self._marks.get(symbol)
+        if known is None or known[0] != price:
+            known = self._marks[symbol] = (price, to_decimal(price))
+        return known[1]
 
     def equity_usd(self) -> Decimal | None:
         """Cash plus positions at their marks; None while cash or one mark is unknown."""
@@ -198,9 +207,11 @@ class Desk:
     # effects
 
     def emit(self, effect: Effect) -> None:
+        self.is_touched = True
         self._effects.append(effect)
 
     def remember(self, record: Record) -> None:
+        self.is_touched = True
         self._effects.append(Remember(record=record))
 
     def alert(self, severity: Severity, code: str, text: str, **context: str) -> None:

@@ -47,7 +47,17 @@ EXCHANGE_URL = "http://127.0.0.1:8090"
 STATE_DIR = "/state"
 QUIET_END_S = 30.0
 """Strategies keep still at the end, so that what is compared does not move."""
-TEMPO = Periods(health_s=5.0, live_state_s=30.0, tape_s=60.0, latch_s=2.5, lag_s=5.0)
+TEMPO = Periods(
+    health_s=10.0,
+    live_state_s=300.0,
+    tape_s=600.0,
+    latch_s=5.0,
+    latch_read_s=30.0,
+    writer_probe_s=10.0,
+    redis_probe_s=5.0,
+    clock_s=30.0,
+    lag_s=10.0,
+)
 """Rounds that decide nothing by their rate are made less often: a seed has 30 minutes and 0.1 s."""
 HEAD = schema.head()
 
@@ -55,7 +65,8 @@ HEAD = schema.head()
 class Silent:
     """Logs, metrics, alerts, dashboard: whatever they are told, they say nothing."""
 
-    def __getattr__(self, _name: str) -> Callable[..., None]:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        setattr(self, name, _nothing)
         return _nothing
 
     def write_signal(self, *_told: object) -> None:
@@ -178,6 +189,7 @@ class Process:
         self._chance = chance
         self._state_dir = state_dir
         self.clock = SystemClock(follows_venue=True, wall_now_ns=world.wall_ns, mono_now_ns=world.mono_ns_now)
+        self.clock.mono_ns = world.mono_ns_now  # type: ignore[method-assign,assignment]  # asked thousands of times
         self.engine: Engine | None = None
         self.exit_code: int | None = None
         self.daemon = Daemon(
@@ -227,7 +239,7 @@ class Process:
             open_database=lambda _dsn: world.database.database(number),
             make_latch_file=lambda path: LatchFile(path),
             make_token=lambda: "".join(self._chance.choice(BASE32) for _ in range(TOKEN_CHARACTERS)),
-            make_redis=lambda _url, **how: world.redis.state(**how),
+            make_redis=lambda _url, **how: world.redis.state(**how, probe_period_s=TEMPO.redis_probe_s),
             make_engine=self._make_engine,
             open_tape=lambda _folder: NoTape(),
             holder=f"host-{number}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import warnings
-from asyncio import Handle, TimerHandle
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
@@ -28,6 +27,40 @@ class Deadlock(Exception):
 
 class VirtualTimeExhausted(Exception):
     """A run used up its allowance of virtual seconds."""
+
+
+class Ready:
+    """A callback that waits for its turn: what asyncio's Handle is, without what only debugging needs."""
+
+    __slots__ = ("args", "callback", "context", "is_cancelled")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+class Timer(Ready):
+    """One whose time is to come."""
+
+    __slots__ = ("due_s",)
+
+    def __init__(self, due_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
+        self.due_s = due_s
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.is_cancelled = False
+
+    def when(self) -> float:
+        return self.due_s
 
 
 class Life:
@@ -55,13 +88,14 @@ class DetLoop(asyncio.BaseEventLoop):
     def __init__(self, chance: Random | None, *, virtual_seconds_max: float = VIRTUAL_SECONDS_MAX) -> None:
         super().__init__()
         self._now_s = 0.0
+        self.now_ns = 0
         self._virtual_seconds_max = virtual_seconds_max
         self._draw = None if chance is None else chance.random
-        self._queue: list[Handle] = []
-        self._timers: list[tuple[float, int, TimerHandle]] = []
+        self._queue: list[Ready] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._timer_number = 0
         self._task_number = 0
-        self._stopped: dict[Life, list[Handle] | None] = {}  # what a life that stands still missed; None: it is dead
+        self._stopped: dict[Life, list[Ready] | None] = {}  # what a life that stands still missed; None: it is dead
         self._graveyard: list[Life] = []
         self._ghosts: list[greenlet] = []  # steps that power cuts left unfinished
         self.handled = 0
@@ -75,28 +109,29 @@ class DetLoop(asyncio.BaseEventLoop):
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> TimerHandle:
-        timer = TimerHandle(when, callback, args, self, context)
+    ) -> Timer:
+        timer = Timer(when, callback, args, copy_context() if context is None else context)
         self._timer_number += 1
         heapq.heappush(self._timers, (when, self._timer_number, timer))
         return timer
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> TimerHandle:
-        return self.call_at(self._now_s + delay, callback, *args, context=context)
-
-    def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
-        """A cancelled timer is passed over when its time comes."""
+    ) -> Timer:
+        when = self._now_s + delay
+        timer = Timer(when, callback, args, copy_context() if context is None else context)
+        self._timer_number += 1
+        heapq.heappush(self._timers, (when, self._timer_number, timer))
+        return timer
 
     # what is ready
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> Handle:
-        handle = Handle(callback, args, self, context)
-        self._queue.append(handle)
-        return handle
+    ) -> Ready:
+        ready = Ready(callback, args, copy_context() if context is None else context)
+        self._queue.append(ready)
+        return ready
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
@@ -118,40 +153,41 @@ class DetLoop(asyncio.BaseEventLoop):
         hub.switch()
 
     def _spin(self) -> None:
-        queue, timers = self._queue, self._timers
+        queue, timers, draw = self._queue, self._timers, self._draw
+        heappop = heapq.heappop
         while not self._stopping:  # type: ignore[attr-defined]
             if not queue:
                 self._leap()
             now_s = self._now_s
             while timers and timers[0][0] <= now_s:
-                queue.append(heapq.heappop(timers)[2])
-            handle = self._take()
-            if handle._cancelled or (self._stopped and self._is_stopped(handle)):
+                queue.append(heappop(timers)[2])
+            ready = queue.pop() if len(queue) == 1 else self._choose(queue, draw)
+            if ready.is_cancelled or (self._stopped and self._is_stopped(ready)):
                 continue
             self.handled += 1
-            handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+            ready.context.run(ready.callback, *ready.args)
 
-    def _take(self) -> Handle:
-        queue = self._queue
-        if len(queue) == 1:
-            return queue.pop()
-        if self._draw is None:
+    @staticmethod
+    def _choose(queue: list[Ready], draw: Callable[[], float] | None) -> Ready:
+        """One of several: the first, or a drawn one, whose place the last one takes."""
+        if draw is None:
             return queue.pop(0)
-        place = int(self._draw() * len(queue))
+        place = int(draw() * len(queue))
         last = queue.pop()
         if place == len(queue):
             return last
-        handle, queue[place] = queue[place], last
-        return handle
+        ready, queue[place] = queue[place], last
+        return ready
 
     def _leap(self) -> None:
         """Nothing is ready: go straight to the next timer."""
         timers = self._timers
-        while timers and timers[0][2]._cancelled:
+        while timers and timers[0][2].is_cancelled:
             heapq.heappop(timers)
         if not timers:
             raise Deadlock("every task waits and no timer is pending")
         self._now_s = max(self._now_s, timers[0][0])
+        self.now_ns = int(self._now_s * 1e9)
         if self._now_s > self._virtual_seconds_max:
             raise VirtualTimeExhausted(f"more than {self._virtual_seconds_max} virtual seconds passed")
 
@@ -196,13 +232,13 @@ class DetLoop(asyncio.BaseEventLoop):
     def is_frozen(self, life: Life) -> bool:
         return self._stopped.get(life) is not None
 
-    def _is_stopped(self, handle: Handle) -> bool:
-        life = handle._context.get(LIFE)  # type: ignore[attr-defined]
+    def _is_stopped(self, ready: Ready) -> bool:
+        life = ready.context.get(LIFE)
         if life is None or life not in self._stopped:
             return False
         missed = self._stopped[life]
         if missed is not None:
-            missed.append(handle)
+            missed.append(ready)
         return True
 
     # what an event loop has besides

@@ -27,7 +27,7 @@ from tests.simulation.faults import PLAYERS, Stage
 from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
 from tests.simulation.http import Network, Tap
 from tests.simulation.lives import Lives
-from tests.simulation.loop import DetLoop, Life, in_life
+from tests.simulation.loop import DetLoop, Life, Timer, in_life
 from tests.simulation.plan import CHAOS_S, RUN_S, Plan
 from tests.simulation.stores import DatabaseModel, DiskModel, RedisModel
 from tests.simulation.streams import TradeStreams
@@ -98,7 +98,7 @@ class World(Lives):
         self._keeps_trace = keeps_trace
         self._hash = hashlib.blake2b(digest_size=16)
         self._encode = msgspec.msgpack.Encoder(decimal_format="string", enc_hook=repr).encode
-        self._pump_timer: asyncio.TimerHandle | None = None
+        self._pump_timer: Timer | None = None
         self._pump_due_ns = 0
         self._ticks = 0
         self._posted_s = -1e9
@@ -115,17 +115,17 @@ class World(Lives):
         return self.loop.time()
 
     def venue_ns(self) -> Nanos:
-        return Nanos(self.start_ns + self._venue_offset_ns + int(self.loop._now_s * NANOS_PER_SECOND))
+        return Nanos(self.start_ns + self._venue_offset_ns + self.loop.now_ns)
 
     def true_wall_ns(self) -> int:
-        return self.start_ns + int(self.loop._now_s * NANOS_PER_SECOND)
+        return self.start_ns + self.loop.now_ns
 
     def wall_ns(self) -> int:
         """What the daemon's machine believes."""
-        return self.start_ns + int(self.loop._now_s * NANOS_PER_SECOND) + self.wall_offset_ns
+        return self.start_ns + self.loop.now_ns + self.wall_offset_ns
 
     def mono_ns_now(self) -> int:
-        return MONO_START_NS + int(self.loop._now_s * NANOS_PER_SECOND)
+        return MONO_START_NS + self.loop.now_ns
 
     @property
     def mono_ns(self) -> MonoNanos:

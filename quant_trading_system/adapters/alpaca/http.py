@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 
 import aiohttp
 from msgspec import Struct
@@ -23,7 +24,7 @@ from quant_trading_system.adapters.alpaca.hosts import Endpoints, check_endpoint
 from quant_trading_system.adapters.alpaca.limits import BreakerState, CircuitBreaker, Lane, RequestBudget
 from quant_trading_system.core.clock import Clock, to_nanos
 from quant_trading_system.core.errors import InDoubt, Unavailable
-from quant_trading_system.core.types import NANOS_PER_SECOND
+from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
 MUTATING_METHODS = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 URGENT_LANES = frozenset({Lane.CANCEL, Lane.CLOSE})
@@ -217,14 +218,22 @@ class AlpacaHttp:
         """The broker stamped its answer between our sending and our receiving, in whole seconds cut off."""
         if date is None:
             return
-        try:
-            theirs_ns = to_nanos(parsedate_to_datetime(date))
-        except ValueError:
+        theirs_ns = _stamp_of(date)
+        if theirs_ns is None:
             return  # no date, no measurement; the last one stands
         if received_ns < theirs_ns:
             self.skew_s = (received_ns - theirs_ns) / NANOS_PER_SECOND
         else:
             self.skew_s = max(0, sent_ns - theirs_ns - NANOS_PER_SECOND) / NANOS_PER_SECOND
+
+
+@lru_cache(maxsize=16)
+def _stamp_of(date: str) -> Nanos | None:
+    """A `Date` header as a stamp, None where it is none. The answers of one second share it."""
+    try:
+        return to_nanos(parsedate_to_datetime(date))
+    except ValueError:
+        return None
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date
 from typing import TypeVar
 from urllib.parse import quote
@@ -216,20 +216,30 @@ class ReadClient:
             reply = await self._http.request("GET", path, params=params, lane=Lane.POLL, endpoint=endpoint, base=base)
             return parse(_body(reply))
 
-        tries = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(TRIES_MAX),
-            wait=self._pause_s,
-            retry=tenacity.retry_if_exception(_is_worth_another_try),
-            reraise=True,
-        )
         try:
             async with asyncio.timeout(TRIES_TOTAL_S):
-                return await tries(once)
+                try:
+                    return await once()
+                except Unavailable as error:
+                    if not _is_worth_another_try(error):
+                        raise
+                await asyncio.sleep(self._pause_s(1))
+                return await self._again(once)
         except TimeoutError:
             raise Unavailable(f"GET {path}: no answer within {TRIES_TOTAL_S:g} s") from None
 
-    def _pause_s(self, state: tenacity.RetryCallState) -> float:
-        return self._rng.uniform(0.0, min(PAUSE_MAX_S, PAUSE_FIRST_S * 2**state.attempt_number))
+    async def _again(self, once: Callable[[], Awaitable[Value]]) -> Value:
+        """The tries after the first, which nearly always is enough and needs no machinery."""
+        tries = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(TRIES_MAX - 1),
+            wait=lambda state: self._pause_s(1 + state.attempt_number),
+            retry=tenacity.retry_if_exception(_is_worth_another_try),
+            reraise=True,
+        )
+        return await tries(once)
+
+    def _pause_s(self, failures: int) -> float:
+        return self._rng.uniform(0.0, min(PAUSE_MAX_S, PAUSE_FIRST_S * 2**failures))
 
 
 def _is_worth_another_try(error: BaseException) -> bool:

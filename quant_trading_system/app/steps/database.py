@@ -60,6 +60,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             on_write_seconds=lambda seconds: _note_write(parts, seconds),
             now_s=lambda: parts.clock.mono_ns() / NANOS_PER_SECOND,
             name=parts.edge.writer_name,
+            probe_period_s=parts.edge.periods.writer_probe_s,
         )
         parts.supervisor.start("store-writer", parts.writer.run, owner="database")
         stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)

@@ -41,6 +41,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             inbox=parts.inbox,
             clock=parts.clock,
             period_s=parts.edge.periods.latch_s,
+            read_period_s=parts.edge.periods.latch_read_s,
         )
         latches = await parts.latch.read_all()
         stack.push_async_callback(parts.supervisor.stop, "redis", timeout_s=TASKS_STOP_SECONDS_MAX)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from quant_trading_system.adapters.alpaca.http import Reply
+from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.inbox import Inbox
 from quant_trading_system.app.venue import VenueWatch, anchor_clock
 from quant_trading_system.core.broker import ClockReading
@@ -45,6 +46,7 @@ class Venue:
         self.log_lines: list[str] = []
         self.parts: Any = SimpleNamespace(
             clock=AnchoredClock(),
+            edge=Edge(),
             read=SimpleNamespace(clock=self.read_clock),
             http=SimpleNamespace(request=self.request),
             mode=mode,
