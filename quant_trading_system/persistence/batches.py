@@ -30,16 +30,18 @@ class Batch(Struct):
     number: int
     records: list[Record]
     first_ordinal: int | None = None
+    refused: Sequence[tuple[Record, str]] = ()
+    """What the database will never take of it, each with its reason; known even where the commit was not confirmed."""
 
 
 async def write_batch(
     connection: asyncpg.Connection, batch: Batch, *, writer: str, epoch: int | None, is_patient: bool
-) -> list[tuple[Record, str]]:
+) -> None:
     """Write a batch, unless it was written already.
 
     Args:
-        is_patient: write record by record, and return those the database refuses, each with its reason, instead of
-            raising at the first.
+        is_patient: write record by record, and keep those the database refuses in `batch.refused` instead of raising
+            at the first.
 
     Raises:
         StaleEpoch: another daemon holds the lease.
@@ -51,13 +53,13 @@ async def write_batch(
         if epoch is not None and not await connection.fetchval("SELECT 1 FROM lease WHERE epoch = $1 FOR SHARE", epoch):
             raise StaleEpoch(epoch)
         if not await _claim(connection, writer, batch.number):
-            return []
+            return
         numbered = list(enumerate(batch.records, batch.first_ordinal))
         if is_patient:
-            return [refusal for item in numbered if (refusal := await _write_one(connection, item)) is not None]
-        await _write_all(connection, numbered)
+            batch.refused = [found for item in numbered if (found := await _write_one(connection, item)) is not None]
+        else:
+            await _write_all(connection, numbered)
         failpoint("writer.inside_batch")
-    return []
 
 
 async def _allow_time(connection: asyncpg.Connection, rows: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 import asyncpg
@@ -40,6 +40,8 @@ IDLE_IN_TRANSACTION_SECONDS_MAX = 30.0
 IDLE_CONNECTION_SECONDS_MAX = 300.0
 TCP_KEEPALIVE_SECONDS = 5  # a host that lost its power frees its lease after about 11 s
 
+PASSING_TRIES_MAX = 3
+
 UNREACHABLE = (
     OSError,
     TimeoutError,
@@ -52,12 +54,16 @@ UNREACHABLE = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalServerError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
 )
-"""What asyncpg raises when the server, not the statement, is at fault."""
+"""What asyncpg raises when the server or its moment, not the statement, is at fault."""
 
 MISCONFIGURED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 
 Connection: TypeAlias = asyncpg.Connection
+Result = TypeVar("Result")
 
 
 class Driver(Protocol):
@@ -154,7 +160,27 @@ def unavailable(error: BaseException) -> StoreUnavailable:
             fix="check user, password and name in database.url",
             exit_code=ExitCode.CONFIGURATION,
         )
-    return StoreUnavailable(Store.DATABASE, detail, fix="see that the server of database.url runs and lets us in")
+    return StoreUnavailable(
+        Store.DATABASE,
+        detail,
+        fix="see that the server of database.url runs and lets us in",
+        is_passing=isinstance(error, asyncpg.TransactionRollbackError),
+    )
+
+
+async def tried_again(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do one whole transaction, again where the server rolled it back for a passing reason (fault F11).
+
+    Raises:
+        StoreUnavailable: `PASSING_TRIES_MAX` attempts, or the server cannot be asked.
+    """
+    for _ in range(PASSING_TRIES_MAX - 1):
+        try:
+            return await work()
+        except StoreUnavailable as error:
+            if not error.is_passing:
+                raise
+    return await work()
 
 
 async def _keep_session(_connection: Connection) -> None:

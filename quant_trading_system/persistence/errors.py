@@ -7,12 +7,25 @@ from quant_trading_system.core.types import Store
 
 
 class StoreUnavailable(OperatorError):
-    """A store cannot be read or written now. Nothing may be concluded from it but that."""
+    """A store cannot be read or written now. Nothing may be concluded from it but that.
 
-    def __init__(self, store: Store, detail: str, *, fix: str = "", exit_code: ExitCode = ExitCode.TEMPORARY) -> None:
+    Args:
+        is_passing: the server rolled the transaction back for a reason of this moment; the same may succeed at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        detail: str,
+        *,
+        fix: str = "",
+        exit_code: ExitCode = ExitCode.TEMPORARY,
+        is_passing: bool = False,
+    ) -> None:
         super().__init__(f"{store.value}: {detail}", fix=fix, exit_code=exit_code)
         self.store = store
         self.detail = detail
+        self.is_passing = is_passing
 
 
 class IntentNotStored(Exception):

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.database import Database, tried_again
 from quant_trading_system.persistence.files import write_atomically
 from quant_trading_system.persistence.latch_file import LatchFile
 
@@ -100,16 +100,21 @@ async def bind_account(db: Database, account: str) -> None:
     Raises:
         SafetyRefusal: it belongs to another account.
     """
-    async with db.session() as connection:
-        bound = await connection.fetchval(
-            "UPDATE instance SET account = coalesce(account, $1) RETURNING account", account
-        )
+    bound = await tried_again(lambda: _bind(db, account))
     assert bound is not None, "the instance is made before an account is bound"
     if bound != account:
         raise SafetyRefusal(
             f"this database belongs to account {mask(bound)}, and the broker reports account {mask(account)}",
             fix="give this account a database of its own (database.url or --state-dir), or use the keys of the other",
         )
+
+
+async def _bind(db: Database, account: str) -> str | None:
+    async with db.session() as connection:
+        bound: str | None = await connection.fetchval(
+            "UPDATE instance SET account = coalesce(account, $1) RETURNING account", account
+        )
+    return bound
 
 
 def mask(account: str) -> str:

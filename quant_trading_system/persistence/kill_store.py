@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from quant_trading_system.core.types import Latch
-from quant_trading_system.persistence.database import Connection, Database
+from quant_trading_system.persistence.database import Connection, Database, tried_again
 from quant_trading_system.persistence.rows import clean
 
 
@@ -19,8 +21,7 @@ class KillStore:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        async with self._db.session() as connection:
-            row = await connection.fetchrow("SELECT latch, operator, reason FROM kill")
+        row = await tried_again(self._row)
         if row is None:
             return Latch.MISSING, "the database has no row of the kill latch"
         who = f"{row['operator']}: " if row["operator"] else ""
@@ -32,7 +33,7 @@ class KillStore:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        await self._change(Latch.ENGAGED, operator, reason)
+        await tried_again(lambda: self._change(Latch.ENGAGED, operator, reason))
 
     async def clear(self, operator: str, reason: str) -> None:
         """Write CLEAR after an accepted reset.
@@ -40,7 +41,7 @@ class KillStore:
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        await self._change(Latch.CLEAR, operator, reason)
+        await tried_again(lambda: self._change(Latch.CLEAR, operator, reason))
 
     async def history(self, limit: int = 100) -> list[dict[str, str]]:
         """The newest changes first: at, operator, action, reason."""
@@ -49,6 +50,11 @@ class KillStore:
                 "SELECT at, operator, action, reason FROM operator_actions ORDER BY id DESC LIMIT $1", limit
             )
         return [{**dict(row), "at": row["at"].isoformat()} for row in rows]
+
+    async def _row(self) -> Mapping[str, str] | None:
+        async with self._db.session() as connection:
+            row: Mapping[str, str] | None = await connection.fetchrow("SELECT latch, operator, reason FROM kill")
+        return row
 
     async def _change(self, latch: Latch, operator: str, reason: str) -> None:
         async with self._db.session() as connection, connection.transaction():

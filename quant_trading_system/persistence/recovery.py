@@ -13,7 +13,7 @@ from quant_trading_system.core.events import Restored, RestoredBook, RestoredGua
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
 from quant_trading_system.core.views import RecentOrder
-from quant_trading_system.persistence.database import Connection, Database
+from quant_trading_system.persistence.database import Connection, Database, tried_again
 from quant_trading_system.persistence.intents import sequence_of
 from quant_trading_system.persistence.rows import from_row
 
@@ -37,6 +37,10 @@ async def load_restored(db: Database, *, stamps: Stamps) -> Restored:
         StoreUnavailable: the database does not answer.
     """
     failpoint("recovery.before_load")
+    return await tried_again(lambda: _load(db, stamps))
+
+
+async def _load(db: Database, stamps: Stamps) -> Restored:
     async with db.session() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         locks = await connection.fetch("SELECT kind, key, reason FROM locks WHERE is_locked ORDER BY kind, key")
         return Restored(

@@ -13,17 +13,18 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 import asyncpg
 
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.records import Record
+from quant_trading_system.core.records import AuditRecord, GuardRecord, LockRecord, Record
 from quant_trading_system.persistence.batches import Batch, write_batch
-from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.database import Database, tried_again
 from quant_trading_system.persistence.errors import StaleEpoch, StoreUnavailable
 from quant_trading_system.persistence.rows import may_drop
 
-PERIOD_S = 0.1  # ten commits a second, each of everything that came since
+PERIOD_S = 0.1  # ten commits a second, each of everything that came since; what is urgent does not wait
 DROP_ABOVE = 50_000  # about 50 MB; at twice the recorded peak this is minutes of an absent database
 RECORDS_MAX = 200_000
 RETRY_DELAYS_S = (0.1, 0.25, 0.5, 1.0)  # the last one repeats
@@ -77,6 +78,8 @@ class BehindWriter:
         self._pending_since_s = 0.0
         self._writing = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._guards: tuple[object, ...] = ()
         self._writer = name or secrets.token_hex(8)
         self._batches = 0
         self._next_ordinal: int | None = None
@@ -97,6 +100,8 @@ class BehindWriter:
             return False
         self._queue.append((record, self._now_s()))
         self._wake.set()
+        if self._is_urgent(record):
+            self._urgent.set()
         return True
 
     def put_all(self, records: Iterable[Record]) -> None:
@@ -124,7 +129,7 @@ class BehindWriter:
                 continue
             if await self._write():
                 failures = 0
-                await asyncio.sleep(PERIOD_S)
+                await self._pause()
             else:
                 await asyncio.sleep(RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)])
                 failures += 1
@@ -139,6 +144,19 @@ class BehindWriter:
         except TimeoutError:
             return False
         return True
+
+    def _is_urgent(self, record: Record) -> bool:
+        """Whether it must outlive a crash of the next moment: a trip of the guards, a lock, what a person did (I19)."""
+        if isinstance(record, GuardRecord):
+            before, self._guards = self._guards, (record.state, record.causes, record.incidents)
+            return before != self._guards
+        return isinstance(record, LockRecord | AuditRecord)
+
+    async def _pause(self) -> None:
+        """Gather what comes until the next batch, unless something urgent comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PERIOD_S):
+                await self._urgent.wait()
 
     async def _wait_for_work(self) -> bool:
         self._wake.clear()
@@ -158,7 +176,8 @@ class BehindWriter:
             started_s = self._now_s()
             failpoint("writer.before_batch")
             try:
-                await self._write_pending(self._pending)
+                pending = self._pending
+                await tried_again(lambda: self._write_pending(pending))
             except StoreUnavailable as error:
                 self._set_health(False, error.detail)
                 return False
@@ -169,7 +188,8 @@ class BehindWriter:
                 self._set_health(False, f"{type(error).__name__}: {error}")
                 return False
             failpoint("writer.after_batch")
-            self.written += len(self._pending.records)
+            self._report_refused(pending.refused)
+            self.written += len(pending.records)
             self._pending = None
             self._set_health(True, "")
             self._on_write_seconds(self._now_s() - started_s)
@@ -180,6 +200,7 @@ class BehindWriter:
         if self._pending is not None or not self._queue:
             return
         taken, self._queue = self._queue, deque()
+        self._urgent.clear()
         self._pending_since_s = taken[0][1]
         self._batches += 1
         self._pending = Batch(number=self._batches, records=[record for record, _ in taken])
@@ -194,10 +215,7 @@ class BehindWriter:
             try:
                 await write_batch(connection, batch, writer=self._writer, epoch=self._fence(), is_patient=False)
             except UNTAKEN:
-                refused = await write_batch(
-                    connection, batch, writer=self._writer, epoch=self._fence(), is_patient=True
-                )
-                self._report_refused(refused)
+                await write_batch(connection, batch, writer=self._writer, epoch=self._fence(), is_patient=True)
 
     def _report_refused(self, refused: Sequence[tuple[Record, str]]) -> None:
         for record, detail in refused:

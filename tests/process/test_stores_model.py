@@ -206,7 +206,7 @@ class Side:
             return None
         batch = batches.Batch(number=1, records=[stores.a_decision()], first_ordinal=1)
         async with self.db.session() as connection:
-            return await batches.write_batch(
+            await batches.write_batch(
                 connection, batch, writer=f"w{self.writers}", epoch=self.lease.epoch, is_patient=False
             )
 

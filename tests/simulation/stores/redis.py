@@ -14,6 +14,7 @@ from quant_trading_system.persistence.redis_state import ANSWER_SECONDS_MAX, Red
 
 URL = "redis://simulated:6379/0"
 WRONG_TYPE = object()
+BACKUP_PERIOD_S = 120.0
 
 
 class RedisModel:
@@ -28,6 +29,7 @@ class RedisModel:
         self.published: dict[str, int] = {}
         self._values: dict[str, tuple[Any, float | None]] = {}
         self._backup: dict[str, tuple[Any, float | None]] = {}
+        self._backed_up_s = 0.0
 
     def state(self, url: str = URL, **how: Any) -> RedisState:
         """The real class on this model, for one life of the daemon."""
@@ -39,12 +41,8 @@ class RedisModel:
         """FLUSHALL, or a server without persistence that was started again."""
         self._values.clear()
 
-    def back_up(self) -> None:
-        """Remember everything as it is now."""
-        self._backup = dict(self._values)
-
     def restore(self) -> None:
-        """Everything is as it was when it was remembered."""
+        """Everything is as it was when it was remembered last: before a write, at most `BACKUP_PERIOD_S` apart."""
         self._values = dict(self._backup)
 
     def spoil(self) -> None:
@@ -66,6 +64,10 @@ class RedisModel:
         return found[0]
 
     def put(self, key: str, value: bytes, expires_s: float | None) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._backed_up_s >= BACKUP_PERIOD_S:
+            self._backed_up_s = now_s
+            self._backup = dict(self._values)
         self._values[key] = (value, expires_s)
 
     async def answer(self) -> None:

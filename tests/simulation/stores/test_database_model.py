@@ -11,23 +11,36 @@ from typing import Any, TypeVar
 import asyncpg
 import pytest
 
-from quant_trading_system.core.records import Record
+from quant_trading_system.core.errors import ExitCode
+from quant_trading_system.core.records import AuditRecord, LockRecord, Record
 from quant_trading_system.core.types import Latch, MonoNanos, Nanos
 from quant_trading_system.persistence.database import Database
 from quant_trading_system.persistence.errors import IntentConflict, IntentNotStored, StaleEpoch, StoreUnavailable
 from quant_trading_system.persistence.history import History
+from quant_trading_system.persistence.instance import bind_account, open_instance
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.kill_store import KillStore
+from quant_trading_system.persistence.latch_file import LatchFile
 from quant_trading_system.persistence.lease import Lease
 from quant_trading_system.persistence.recovery import load_restored
 from quant_trading_system.persistence.rows import PLANS
 from quant_trading_system.persistence.writer import BehindWriter
-from tests.simulation.stores import DatabaseModel, Kind, Trouble, UnknownStatement
-from tests.support.stores import a_fill, a_position, an_approved, an_equity, an_order, one_of_each
+from tests.simulation.stores import DatabaseModel, DiskModel, Kind, Trouble, UnknownStatement
+from tests.support.stores import STAMPED, a_fill, a_guard, a_position, an_approved, an_equity, an_order, one_of_each
 from tests.support.virtual_loop import run_virtual
 
 Result = TypeVar("Result")
 STAMPS: Any = {"venue_ns": Nanos(1), "seen_ns": Nanos(2), "mono_ns": MonoNanos(3)}
+
+
+def a_lock() -> Record:
+    return LockRecord(**STAMPED, kind="symbol", key="BAC", reason="drift seen twice", is_locked=True)
+
+
+def an_audit() -> Record:
+    return AuditRecord(**STAMPED, actor="ana", action="pause", reason="lunch", outcome="accepted", details={})
+
+
 ID = an_approved().intent.client_order_id
 
 
@@ -127,6 +140,100 @@ def test_a_batch_that_the_server_refuses_is_written_whole_the_next_time(error: s
         assert await writer.flush(10.0)
         assert told == [False, True]
         assert [len(model.rows(table)) for table in ("orders", "order_states", "fills", "positions")] == [1, 1, 1, 1]
+
+    on_model(script)
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("error", ["serialization", "deadlock", "timeout", "lock_timeout", "too_many_connections"])
+@pytest.mark.parametrize("ask", ["restored", "account", "lease", "kill", "instance"])
+def test_a_start_that_meets_a_passing_error_ends_as_temporary(error: str, ask: str):
+    async def script(model: DatabaseModel, db: Database) -> None:
+        disk = DiskModel(random.Random(1))
+        asks: dict[str, Callable[[], Awaitable[object]]] = {
+            "restored": lambda: load_restored(db, stamps=STAMPS),
+            "account": lambda: bind_account(db, "PA1"),
+            "lease": lambda: take_lease(db),
+            "kill": lambda: KillStore(db).read(),
+            "instance": lambda: open_instance(
+                db, mode="sim", version="1", state_folder=disk.path("/s"), latch=LatchFile(disk.path("/s/kill.latch"))
+            ),
+        }
+        model.add_trouble(Trouble(Kind.ERROR, error=error))
+        with pytest.raises(StoreUnavailable) as raised:
+            await asks[ask]()
+        assert raised.value.exit_code is ExitCode.TEMPORARY
+        assert model.advisory == {}
+
+    on_model(script)
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.parametrize("error", ["serialization", "deadlock"])
+def test_a_transaction_that_was_rolled_back_for_a_passing_reason_is_tried_again(error: str):
+    async def script(model: DatabaseModel, db: Database) -> None:
+        told: list[bool] = []
+        writer = BehindWriter(db, name="w", on_health=lambda is_up, _detail: told.append(is_up))
+        trouble = model.add_trouble(Trouble(Kind.ERROR, count=2, error=error))
+        writer.put(an_order())
+        assert await writer.flush(0.05)
+        assert (trouble.met, told, len(model.rows("order_states"))) == (2, [], 1)
+        for ask in (
+            lambda: load_restored(db, stamps=STAMPS),
+            lambda: KillStore(db).engage("ana", "stop"),
+            lambda: KillStore(db).read(),
+        ):
+            trouble = model.add_trouble(Trouble(Kind.ERROR, count=2, error=error))
+            await ask()
+            assert trouble.met == 2
+        assert len(model.rows("operator_actions")) == 1
+
+    on_model(script)
+
+
+@pytest.mark.invariant("I19")
+@pytest.mark.parametrize("urgent", [a_guard(), a_lock(), an_audit()], ids=lambda record: type(record).__name__)
+def test_a_trip_a_lock_and_what_a_person_did_are_durable_within_a_commit(urgent: Record):
+    async def script(model: DatabaseModel, db: Database) -> None:
+        writer = BehindWriter(db, name="w")
+        running = asyncio.get_running_loop().create_task(writer.run())
+        writer.put(an_equity())
+        await asyncio.sleep(0.02)
+        writer.put(urgent)
+        await asyncio.sleep(0.015)
+        assert len(model.rows(PLANS[type(urgent)][0].table)) == 1
+        writer.put(an_equity())
+        await asyncio.sleep(0.05)
+        assert len(model.rows("equity")) == 1, "what is not urgent is gathered"
+        running.cancel()
+
+    on_model(script)
+
+
+def test_guards_that_say_the_same_are_not_urgent():
+    async def script(model: DatabaseModel, db: Database) -> None:
+        writer = BehindWriter(db, name="w")
+        running = asyncio.get_running_loop().create_task(writer.run())
+        for seconds, stored in ((0.02, 1), (0.02, 1), (0.1, 3)):
+            writer.put(a_guard(high_water_mark_usd=Decimal(100_000)))
+            await asyncio.sleep(seconds)
+            assert len(model.rows("guards")) == stored
+        running.cancel()
+
+    on_model(script)
+
+
+@pytest.mark.fault("F4")
+def test_a_refused_record_is_told_even_where_the_commit_of_the_others_was_not_answered():
+    async def script(model: DatabaseModel, db: Database) -> None:
+        refused: list[Record] = []
+        writer = BehindWriter(db, name="w", on_rejected=lambda record, _detail: refused.append(record))
+        model.add_trouble(Trouble(Kind.CUT_AFTER, where="commit", count=1))
+        bad = a_fill(venue_ns=2**70)
+        writer.put_all([an_order(), bad])
+        assert await writer.flush(5.0)
+        assert refused == [bad]
+        assert len(model.rows("orders")) == 1
 
     on_model(script)
 
