@@ -19,7 +19,7 @@ from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import Stamps, stamps
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.clock import Clock
-from quant_trading_system.core.errors import InDoubt, Refused, Unavailable
+from quant_trading_system.core.errors import Bug, InDoubt, Refused, Unavailable
 from quant_trading_system.core.events import (
     Event,
     OrderAnswered,
@@ -92,14 +92,24 @@ class OrderGateway:
             self._drop(approved, f"the gateway's queue holds {QUEUE_MAX} orders")
 
     async def run(self) -> None:
-        """Send until cancelled."""
+        """Send until cancelled. A worker that is cancelled alone ends them all: what waits would wait for nobody."""
+        whole = asyncio.current_task()
+        assert whole is not None, "a gateway runs in a task"
         async with asyncio.TaskGroup() as group:
             for number in range(WORKERS):
-                group.create_task(self._work(), name=f"gateway-{number}")
+                group.create_task(self._worker(whole), name=f"gateway-{number}")
 
     @property
     def is_idle(self) -> bool:
         return self._queue.empty() and self.in_flight == 0
+
+    async def _worker(self, whole: asyncio.Task[None]) -> None:
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            if whole.cancelling():
+                raise
+            raise Bug("a worker of the gateway was cancelled, and nobody stopped the gateway") from None
 
     async def _work(self) -> None:
         while True:

@@ -32,8 +32,11 @@ BACKWARD_NS_MIN = NANOS_PER_SECOND
 """A picture with fewer fills is a contradiction only where it is newer by more than stamps of one moment may differ."""
 
 
-def take_execution(work: Work, execution: Execution) -> None:
-    """Book a fill; a known one changes nothing (I13), one that cannot be is booked and the symbol locked (I14)."""
+def take_execution(work: Work, execution: Execution, *, is_settled: bool = False) -> None:
+    """Book a fill; a known one changes nothing (I13), more than was ordered locks the symbol (I14).
+
+    A frame whose numbers cannot be is not booked: the broker's activities have the last word, which `is_settled` says.
+    """
     order = work.order
     cumulative = execution.cumulative_quantity
     known = order.executions.get(cumulative)
@@ -44,6 +47,12 @@ def take_execution(work: Work, execution: Execution) -> None:
             )
             work.lock("two different executions with one identity")
             work.reconcile("two different executions with one identity")
+        return
+    flaw = "" if is_settled else _flaw(order, execution)
+    if flaw:
+        work.alert(Severity.CRITICAL, "execution_contradicts", f"a fill at {plain(cumulative)} {flaw}; not booked")
+        work.lock(f"a fill that cannot be: it {flaw}")
+        work.reconcile("a fill that cannot be: the broker's activities tell")
         return
     work.book(execution)  # the ledger knows what was booked before a restart
     if not order.note(execution):
@@ -63,6 +72,18 @@ def take_execution(work: Work, execution: Execution) -> None:
         work.lock("executions overlap")
         work.reconcile("executions overlap")
     advance_by_fill(work)
+
+
+def _flaw(order: Order, execution: Execution) -> str:
+    """What is impossible about a fill, "" where nothing is: shares counted twice, or out of nowhere beyond the order."""
+    end, begin = execution.cumulative_quantity, execution.cumulative_quantity - execution.quantity
+    if begin < ZERO:
+        return "moves more shares than it says to have filled in all"
+    if any(begin < known and known - quantity < end for known, (quantity, _) in order.executions.items()):
+        return "overlaps another one"
+    if end > order.echoed_quantity > ZERO and begin > order.executed_quantity:
+        return "is beyond the order, and what would lie between is not known"
+    return ""
 
 
 def _undone_by_legs(order: Order) -> Decimal:
@@ -107,7 +128,7 @@ def take_picture(work: Work, shown: BrokerOrder, *, event_word: str | None = Non
         work.lock("the filled quantity fell")
         work.reconcile("the filled quantity fell")
         return
-    _take_filled(work, shown.filled_quantity, is_pass=is_pass)
+    is_credible = _take_filled(work, shown.filled_quantity, is_pass=is_pass)
     if event_word in CORRECTIONS:
         work.alert(Severity.CRITICAL, str(event_word), "the venue changed what it had reported")
         work.lock(f"{event_word}: only the broker's positions tell")
@@ -116,7 +137,7 @@ def take_picture(work: Work, shown: BrokerOrder, *, event_word: str | None = Non
     if event_word is not None and event_word not in EVENTS_LIKE_STATUS and event_word not in EVENT_WORDS:
         work.alert(Severity.WARNING, "unknown_event", f"trade_updates said {event_word!r}")
         work.reconcile(f"unknown event {event_word!r}")
-    if age_ns >= 0:
+    if age_ns >= 0 and is_credible:
         _take_status(work, shown, event_word)
 
 
@@ -258,17 +279,21 @@ def _is_backward(work: Work, shown: BrokerOrder) -> bool:
     return newest_ns > 0 and shown.updated_ns - newest_ns >= BACKWARD_NS_MIN
 
 
-def _take_filled(work: Work, shown_filled: Decimal, *, is_pass: bool) -> None:
+def _take_filled(work: Work, shown_filled: Decimal, *, is_pass: bool) -> bool:
+    """Take the filled quantity over. Returns whether it can be: more than was ordered only a whole pass can say."""
     order = work.order
-    if shown_filled > order.shown_filled:
-        order.shown_filled = shown_filled
     if shown_filled > order.echoed_quantity > 0:
         work.alert_once(Severity.CRITICAL, "overfill", f"{plain(shown_filled)} shares filled")
         work.lock("filled more than was ordered")
+        if not is_pass and shown_filled > order.executed_quantity:
+            work.reconcile("filled more than was ordered: a pass and the activities tell")
+            return False
+    order.shown_filled = max(order.shown_filled, shown_filled)
     if order.shown_filled > order.executed_quantity and not is_pass:
         work.reconcile(
             f"the status shows {plain(order.shown_filled)} shares filled, executions {plain(order.executed_quantity)}"
         )
+    return True
 
 
 def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None:
@@ -285,6 +310,8 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None
     if not step(work, trigger):
         order.contradiction = (shown.status, shown.updated_ns)
         return
+    if trigger is Trigger.LAST_FILL:
+        order.shown_filled = max(order.shown_filled, order.quantity)  # whatever the number beside the word says
     order.broker_status = shown.status
     order.broker_updated_ns = max(order.broker_updated_ns, shown.updated_ns)
     if trigger is Trigger.REJECT and not order.reason:

@@ -185,7 +185,7 @@ class OrderManager:
         if order is None:
             return Outcome()
         work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
-        take_execution(work, execution)
+        take_execution(work, execution, is_settled=True)
         return structs.replace(self._finish(work), executions=(), reconcile=None)
 
     def on_time(self, *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
@@ -294,6 +294,7 @@ class OrderManager:
         """Say whose order was found that we did not send."""
         order = work.order
         if relative is not None and shown.replaces is not None:
+            work.also(self._end_of(relative, work))
             text = f"took the place of {relative.client_order_id} at the broker, by another hand than ours"
             work.alert(Severity.WARNING, "order_replaced_outside", text)
         elif relative is not None:
@@ -393,10 +394,15 @@ class OrderManager:
             self._bring_home(own, order)
             work.also(self._finish(own))
 
+    def _end_of(self, old: Order, work: Work) -> Outcome:
+        """An order whose successor became known may be final by that: its row says so."""
+        return self._finish(Work(old, venue_ns=work.venue_ns, mono_ns=work.mono_ns), is_new=True)
+
     def _bring_home(self, work: Work, old: Order) -> None:
         """An order that was taken for somebody else's continues one of ours, and so do those that followed it."""
         order = work.order
         succeed(old, order)
+        work.also(self._end_of(old, work))
         if not order.allocations:
             return
         text = f"continues {old.client_order_id}, which was replaced by another hand than ours"

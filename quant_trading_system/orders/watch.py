@@ -29,9 +29,10 @@ def watch(work: Work, settings: OrderSettings) -> None:
 
 
 def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, is_seen: bool) -> None:
-    """Count a clean pass that did not show an UNKNOWN order; after quarantine, passes and an empty answer it is absent.
+    """Count a clean pass that did not show an UNKNOWN order, from the end of its quarantine on.
 
-    An order that the broker has named once is never absent: it is asked about.
+    After so many passes and an empty answer to the question for its id, both of after the quarantine, it is absent
+    (docs/adr/0007: no order is sent to probe for it). An order that the broker has named once is never absent: it is asked about.
     """
     order = work.order
     since_ns = order.unknown_since_mono_ns
@@ -46,10 +47,10 @@ def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, 
     if is_seen:
         order.clean_passes = 0
         return
-    if started_mono_ns < since_ns:
+    quarantine_end_ns = since_ns + settings.quarantine_seconds * NANOS_PER_SECOND
+    if started_mono_ns < quarantine_end_ns:
         return
     order.clean_passes += 1
-    quarantine_end_ns = since_ns + settings.quarantine_seconds * NANOS_PER_SECOND
     answer_ns = order.empty_answer_mono_ns
     if answer_ns is None or answer_ns < quarantine_end_ns or order.clean_passes < settings.clean_passes:
         return
