@@ -1,31 +1,40 @@
-"""Reads one consistent picture of the broker: orders, positions, account, executions, orders again.
+"""Reads one consistent picture of the broker: orders and executions, then holdings, then orders and executions again.
 
 A pass with activity in between is discarded and read again; a page that fails, or that contradicts another, fails the
-pass. The engine decides what a difference means.
+pass. Passes take at most a fifth of the request budget. The engine decides what a difference means.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from quant_trading_system.adapters.alpaca.read import ReadClient
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
-from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerPosition
+from quant_trading_system.core.broker import Activity, BrokerAccount, BrokerOrder, BrokerPosition, Execution
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.errors import Unavailable, VenueError
 from quant_trading_system.core.events import BrokerSnapshot, SnapshotFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.money import ZERO
-from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
+from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
 
+One = TypeVar("One")
+Other = TypeVar("Other")
 PASS_SECONDS_MAX = 10.0
 ATTEMPTS_MAX = 3  # a pass that orders moved under is read again at once, this often
 VALUE_FRACTION_TOLERANCE = Decimal("0.02")  # prices move between the two reads
 VALUE_USD_TOLERANCE = Decimal(10)
 OVERLAP_NS = 120 * NANOS_PER_SECOND  # stamps of the broker may lag; what is read twice is booked once
+ACTIVITIES_BACK_NS = 4 * 24 * 60 * NANOS_PER_MINUTE  # fees and transfers are booked with dates of days before
+ACTIVITIES_EVERY = 20  # passes: what moves cash or shares is looked up at once, by a pass that reads far back
+DEEP_NS = 12 * 60 * NANOS_PER_MINUTE
+REQUESTS_PER_MINUTE_MAX = 40  # a fifth of the broker's 200 (fault C13)
+BUDGET_LOOK_SECONDS = 0.25
 
 
 class Reconciler:
@@ -39,12 +48,15 @@ class Reconciler:
         clock: Clock,
         since_ns: Nanos,
         oldest_live_ns: Callable[[], Nanos | None],
+        reaches_back_ns: Callable[[], Nanos | None] = lambda: None,
     ) -> None:
         self._read = read
         self._inbox = inbox
         self._clock = clock
         self._since_ns = since_ns
         self._oldest_live_ns = oldest_live_ns
+        self._reaches_back_ns = reaches_back_ns
+        self._spent: deque[tuple[int, int]] = deque()
         self._wanted = asyncio.Event()
         self.passes = 0
 
@@ -61,6 +73,8 @@ class Reconciler:
 
     async def read_once(self) -> None:
         """Read one pass and tell the engine what was found, or why nothing is proven."""
+        await self._wait_for_budget()
+        before = self._read.requests
         try:
             async with asyncio.timeout(PASS_SECONDS_MAX):
                 for _ in range(ATTEMPTS_MAX):
@@ -71,24 +85,34 @@ class Reconciler:
             self._fail(str(error))
         except TimeoutError:
             self._fail(f"the pass took longer than {PASS_SECONDS_MAX:.0f} s")
+        finally:
+            self._spent.append((self._clock.venue_ns(), self._read.requests - before))
+
+    async def _wait_for_budget(self) -> None:
+        """Let a minute of venue time hold no more requests of passes than their part; the next is like the last."""
+        while self._spent:
+            while self._spent and self._spent[0][0] <= self._clock.venue_ns() - NANOS_PER_MINUTE:
+                self._spent.popleft()
+            made = sum(requests for _, requests in self._spent)
+            if not self._spent or made + self._spent[-1][1] <= REQUESTS_PER_MINUTE_MAX:
+                return
+            await asyncio.sleep(BUDGET_LOOK_SECONDS)
 
     async def _pass(self) -> bool:
         started_mono_ns = self._clock.mono_ns()
         started_venue_ns = self._clock.venue_ns()
-        live_since = self._oldest_live_ns()
-        after = Nanos(min(self._since_ns, live_since or self._since_ns) - OVERLAP_NS)
+        after = self._after_ns()
         failpoint("reconciler.before_pass")
-        before = await self._read.open_orders()
+        before, told_before = await _together(self._read.open_orders(), self._read.executions(after))
         failpoint("reconciler.after_open_orders")
-        positions = await self._read.positions()
+        positions, account = await _together(self._read.positions(), self._read.account())
         failpoint("reconciler.after_positions")
-        account = await self._read.account()
         failpoint("reconciler.after_account")
-        closed = await self._read.closed_orders(after)
+        closed, activities = await _together(self._read.closed_orders(after), self._activities(after))
         failpoint("reconciler.after_closed_orders")
-        executions = await self._read.executions(after)
+        again, executions = await _together(self._read.open_orders(), self._read.executions(after))
         failpoint("reconciler.after_executions")
-        if _fingerprint(before) != _fingerprint(await self._read.open_orders()):
+        if _fingerprint(before, told_before) != _fingerprint(again, executions):
             return False
         contradiction = _contradiction(positions, account)
         if contradiction:
@@ -103,14 +127,29 @@ class Reconciler:
                 positions=tuple(positions),
                 account=account,
                 executions=tuple(executions),
+                started_venue_ns=started_venue_ns,
+                activities=tuple(activities),
                 **stamps(self._clock),
             ),
             Lane.ORDERS,
         )
         failpoint("reconciler.after_tell")
-        self._since_ns = started_venue_ns
         self.passes += 1
         return True
+
+    async def _activities(self, after: Nanos) -> list[Activity]:
+        """What is no fill: by the first pass, by one that looks for a reason far back, and now and then."""
+        is_deep = after <= self._clock.venue_ns() - DEEP_NS
+        if not is_deep and self.passes % ACTIVITIES_EVERY:
+            return []
+        return await self._read.activities(Nanos(after - ACTIVITIES_BACK_NS))
+
+    def _after_ns(self) -> Nanos:
+        """Where lists begin: at the last pass that the engine believed, or at the oldest order that is still live."""
+        since = self._reaches_back_ns()
+        live_since = self._oldest_live_ns()
+        since = self._since_ns if since is None else since
+        return Nanos(min(since, live_since or since) - OVERLAP_NS)
 
     def _fail(self, reason: str, *, discarded: bool = False) -> None:
         self._inbox.put(SnapshotFailed(reason=reason, discarded=discarded, **stamps(self._clock)), Lane.ORDERS)
@@ -135,5 +174,24 @@ def _contradiction(positions: Sequence[BrokerPosition], account: BrokerAccount) 
     return f"the positions shown are worth {shown_usd:.2f} USD, the account counts {counted_usd:.2f} USD in positions"
 
 
-def _fingerprint(orders: Sequence[BrokerOrder]) -> set[tuple[str, str, str]]:
-    return {(order.broker_order_id, order.status, str(order.filled_quantity)) for order in orders}
+def _fingerprint(orders: Sequence[BrokerOrder], executions: Sequence[Execution]) -> set[tuple[str, str, str]]:
+    """What moves when anything does: also an order that came and was filled between the two readings."""
+    shown = {(order.broker_order_id, order.status, str(order.filled_quantity)) for order in orders}
+    return shown | {(fill.execution_id, str(fill.quantity), str(fill.price)) for fill in executions}
+
+
+async def _together(one: Coroutine[Any, Any, One], other: Coroutine[Any, Any, Other]) -> tuple[One, Other]:
+    """Two reads at once; the failure of one ends both.
+
+    Raises:
+        VenueError: what the first that failed raised.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            first, second = group.create_task(one), group.create_task(other)
+    except BaseExceptionGroup as failed:
+        causes = [error for error in failed.exceptions if isinstance(error, VenueError)]
+        if len(causes) < len(failed.exceptions):
+            raise
+        raise causes[0] from None
+    return first.result(), second.result()

@@ -55,6 +55,25 @@ class Execution(Struct, frozen=True, kw_only=True):
     venue_ns: Nanos
 
 
+class Activity(Struct, frozen=True, kw_only=True):
+    """What the broker booked on the account besides fills. `kind` and `sub_kind` are its words, known to us or not.
+
+    `quantity` is in signed shares, `net_amount_usd` signed, both 0 where the activity has none.
+    """
+
+    activity_id: str
+    kind: str
+    sub_kind: str
+    symbol: Symbol | None
+    quantity: Decimal
+    net_amount_usd: Decimal
+    group_id: str
+    text: str
+    venue_ns: Nanos
+    reverses: str = ""
+    """The activity that this one takes back: the broker shows it as canceled."""
+
+
 class BrokerPosition(Struct, frozen=True, kw_only=True):
     """Signed shares the broker holds for us, and its average price."""
 

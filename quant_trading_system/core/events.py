@@ -12,6 +12,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from quant_trading_system.core.broker import (
+    Activity,
     BrokerAccount,
     BrokerOrder,
     BrokerPosition,
@@ -199,7 +200,10 @@ class BrokerSnapshot(Event, frozen=True, kw_only=True, tag=True):
     account: BrokerAccount
     executions: tuple[Execution, ...]
     since_ns: Nanos | None = None
-    """Orders submitted after this venue time are all in it; None where nobody says."""
+    """Orders submitted and executions after this venue time are all in it; None where nobody says."""
+    started_venue_ns: Nanos | None = None
+    activities: tuple[Activity, ...] = ()
+    """What is no fill: transfers, dividends, fees, corporate actions of the last days."""
 
 
 class SnapshotFailed(Event, frozen=True, kw_only=True, tag=True):
@@ -346,6 +350,23 @@ class RestoredGuards(Struct, frozen=True, kw_only=True):
     """(cause, detail) of everything that must survive: latched halts, pause, soft limits of this session."""
 
 
+class RestoredFill(Struct, frozen=True, kw_only=True):
+    """One of the newest booked executions with its numbers, as fills and their corrections leave it."""
+
+    execution: Execution
+    allocations: tuple[Allocation, ...]
+    is_inferred: bool
+
+
+class RestoredEntry(Struct, frozen=True, kw_only=True):
+    """A journal entry of an activity: it is not booked again. `kind` is the class of its money."""
+
+    reference: str
+    kind: str
+    cash_usd: Decimal
+    venue_ns: Nanos
+
+
 class Restored(Event, frozen=True, kw_only=True, tag=True):
     """What the database knew at start. Told once, before anything else; the broker's snapshot follows."""
 
@@ -364,6 +385,11 @@ class Restored(Event, frozen=True, kw_only=True, tag=True):
     """Final orders of ours of the last 24 hours of venue time: rates, turnover and cooldowns outlive a restart (I8)."""
     healing: tuple[tuple[str, float], ...] = ()
     """(action, age in seconds) of every mending since the budget was renewed last: a restart renews none."""
+    fills: tuple[RestoredFill, ...] = ()
+    """The newest of `known_executions` with their numbers: the broker may still take one back."""
+    undone_executions: tuple[tuple[BrokerOrderId, Decimal], ...] = ()
+    """Executions that were booked and taken back."""
+    entries: tuple[RestoredEntry, ...] = ()
 
 
 AnyEvent = MarketEvent | Event

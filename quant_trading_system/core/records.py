@@ -171,3 +171,44 @@ class AlertRecord(Record, frozen=True, kw_only=True, tag=True):
     code: str
     text: str
     context: dict[str, str]
+
+
+class EntryRecord(Record, frozen=True, kw_only=True, tag=True):
+    """A journal entry that is no execution: what moved cash or shares besides trades, once, and why.
+
+    `kind`: flow, income, fee, in_lieu, corporate_action, adoption, adjustment, cash_gap; or anchor for what the account
+    had booked before we first looked. `reference` is the broker's activity id where there is one. `quantity` is the
+    signed change of the position in shares, `cash_usd` that of the cash; `parts` tell whose books changed.
+    """
+
+    kind: str
+    reference: str
+    symbol: Symbol | None
+    quantity: Decimal
+    price: Decimal
+    cash_usd: Decimal
+    parts: tuple[Allocation, ...]
+    text: str
+
+
+class CorrectionRecord(Record, frozen=True, kw_only=True, tag=True):
+    """An execution that is not what it was booked as: its numbers now, `quantity` 0 where it was taken back.
+
+    The newest correction of (`broker_order_id`, `cumulative_quantity`) counts. `cash_usd` and `realised_usd` are what
+    the correction changed. `source`: broker (bust or correction), told (the real one for an inferred one), inferred.
+    """
+
+    broker_order_id: BrokerOrderId
+    cumulative_quantity: Decimal
+    execution_id: ExecutionId
+    client_order_id: ClientOrderId | None
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    executed_ns: Nanos
+    cash_usd: Decimal
+    realised_usd: Decimal
+    allocations: tuple[Allocation, ...]
+    source: str
+    reason: str

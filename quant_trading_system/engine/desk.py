@@ -5,14 +5,15 @@ Decides nothing about trading; it knows how to measure money and exposure, and h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from quant_trading_system.core.broker import BrokerAccount, ClockReading
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import Event
 from quant_trading_system.core.money import ZERO, to_decimal
-from quant_trading_system.core.records import AlertRecord, AuditRecord, LockRecord, PositionRecord, Record
+from quant_trading_system.core.records import AlertRecord, AuditRecord, GuardRecord, LockRecord, PositionRecord, Record
 from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
@@ -39,6 +40,8 @@ from quant_trading_system.risk.guards import Guards
 from quant_trading_system.risk.healing import HealingBudget
 from quant_trading_system.risk.kill import KillSwitch
 from quant_trading_system.strategy.base import Strategy
+
+FLOWS_KEPT = 1_000
 
 
 class Desk:
@@ -112,6 +115,22 @@ class Desk:
         self._marks: dict[Symbol, tuple[float, Decimal]] = {}
         """The last mark of each symbol, and the same as a Decimal: a second needs it several times."""
         self._effects: list[Effect] = []
+        self._begin_bookkeeping()
+
+    def _begin_bookkeeping(self) -> None:
+        """What reconciliation keeps of the account besides the ledger."""
+        self.frozen: dict[Symbol, MonoNanos] = {}
+        """Symbols locked by a corporate action until a later pass agrees on them, and since when."""
+        self.share_changes: list[Callable[[Symbol, Decimal], None]] = []
+        """Who is told that each share of a symbol became so many; 0: none is left under this symbol."""
+        self.broker_prices: dict[Symbol, Decimal] = {}
+        """What the broker valued a share at in the last pass, USD, for symbols that no feed brings."""
+        self.entered: dict[str, None] = {}
+        """Activities of the broker that are booked, by id."""
+        self.flows: deque[tuple[Nanos, Decimal]] = deque(maxlen=FLOWS_KEPT)
+        """Deposits and withdrawals: when, and how many USD."""
+        self.base_ns = Nanos(0)
+        """The close that the broker's `last_equity` is of."""
 
     def new_decision_id(self) -> str:
         self.decisions_made += 1
@@ -147,6 +166,11 @@ class Desk:
         return session is not None and session.open_ns <= venue_ns < session.close_ns
 
     @property
+    def last_close_ns(self) -> Nanos:
+        """The close of the last regular session that is over, venue time, by the calendar."""
+        return self.calendar.previous_session(self.venue_ns).close_ns
+
+    @property
     def session_date(self) -> str:
         return self.session().date
 
@@ -168,14 +192,25 @@ class Desk:
     # money
 
     def mark(self, symbol: Symbol) -> Decimal | None:
-        """Price a position is valued at, USD: mid of a sane quote, else last trade, else last close."""
+        """Price a position is valued at, USD: mid of a sane quote, else last trade, last close, the broker's price."""
         price = self.market.mark(symbol)
         if price is None:
-            return None
+            return self.broker_prices.get(symbol)
         known = self._marks.get(symbol)
         if known is None or known[0] != price:
             known = self._marks[symbol] = (price, to_decimal(price))
         return known[1]
+
+    def flows_usd(self) -> Decimal:
+        """Deposits less withdrawals since the close that the day's profit is measured from, USD."""
+        return sum((amount for at_ns, amount in self.flows if at_ns > self.base_ns), ZERO)
+
+    def take_flow(self, venue_ns: Nanos, amount_usd: Decimal) -> None:
+        """Cash came or went that is neither profit nor loss."""
+        if amount_usd:
+            self.flows.append((venue_ns, amount_usd))
+            self.guards.on_flow(amount_usd)
+            self.remember_guards()  # in the step that books it: a crash loses both or none
 
     def equity_usd(self) -> Decimal | None:
         """Cash plus positions at their marks; None while cash or one mark is unknown."""
@@ -253,6 +288,9 @@ class Desk:
                     realised_usd=book.realised_usd,
                 )
             )
+
+    def remember_guards(self) -> None:
+        self.remember(GuardRecord(venue_ns=self.venue_ns, seen_ns=self.seen_ns, **self.guards.durable_state()))
 
     def lock_symbol(self, symbol: Symbol, reason: str) -> None:
         if self.symbol_locks.get(symbol) == reason:

@@ -86,6 +86,7 @@ class Engine:
             healing=self._healing,
             alarm=self._alarm,
             protection=self._protection,
+            reconciling=self._reconciling,
         )
         self._operators = Operators(
             desk, flow=self._flow, guarding=self._guarding, reconciling=self._reconciling, healing=self._healing
@@ -197,6 +198,11 @@ class Engine:
         return min((order.created_ns for order in live), default=None)
 
     @property
+    def reaches_back_ns(self) -> Nanos | None:
+        """Since when, in venue time, a pass must list orders and executions; None before the first good one."""
+        return self._reconciling.reaches_back_ns
+
+    @property
     def foreign_orders(self) -> list[ClientOrderId]:
         """Orders on this account that another database of this program made."""
         return list(self._desk.foreign_orders)
@@ -256,7 +262,9 @@ class Engine:
     def _on_order_event(self, event: Event) -> None:
         self._desk.stamp(event)
         if isinstance(event, OrderUpdated | OrderAnswered):
-            self._reconciling.on_activity()
+            self._reconciling.on_activity(event)
+        elif isinstance(event, LookupAnswered):
+            self._reconciling.on_lookup(event)
         outcome = self._desk.orders.apply(event)
         self._flow.settle(outcome, source="stream")
         self._compare_channels(event)

@@ -140,7 +140,7 @@ class Guarding:
             desk.guards.on_equity(
                 equity_usd=equity,
                 last_equity_usd=desk.account.last_equity_usd,
-                flows_usd=ZERO,
+                flows_usd=desk.flows_usd(),
                 session_date=desk.session_date,
                 venue_ns=desk.venue_ns,
                 mono_ns=desk.mono_ns,

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from quant_trading_system.core.broker import Execution
 from quant_trading_system.core.effects import CancelOrder, RequestReconciliation
 from quant_trading_system.core.money import ZERO
-from quant_trading_system.core.records import FillRecord
 from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Severity, Side, Symbol
 from quant_trading_system.core.values import Allocation
 from quant_trading_system.engine.desk import Desk
+from quant_trading_system.engine.journal import INFERRED, remember_execution
 from quant_trading_system.ledger.books import EXTERNAL
 from quant_trading_system.ledger.split import split_fill
 from quant_trading_system.orders.manager import Outcome
 from quant_trading_system.orders.order import Order
-
-BPS = Decimal(10_000)
 
 
 class OrderFlow:
@@ -52,29 +49,11 @@ class OrderFlow:
         is_kin = order is not None and (order.symbol, order.side) == (execution.symbol, execution.side)
         allocations: Sequence[Allocation] = order.allocations if order is not None and is_kin else ()
         quantity = execution.cumulative_quantity if order is None else order.quantity
-        result = desk.ledger.apply(execution, allocations, quantity)
+        result = desk.ledger.apply(execution, allocations, quantity, is_inferred=source == INFERRED)
         if not result.is_new:
             return
         desk.moved_symbols.add(execution.symbol)
-        desk.remember(
-            FillRecord(
-                venue_ns=execution.venue_ns,
-                seen_ns=desk.seen_ns,
-                execution_id=execution.execution_id,
-                broker_order_id=execution.broker_order_id,
-                client_order_id=execution.client_order_id if order is None else order.client_order_id,
-                symbol=execution.symbol,
-                side=execution.side,
-                quantity=execution.quantity,
-                price=execution.price,
-                cumulative_quantity=execution.cumulative_quantity,
-                realised_usd=result.realised_usd,
-                allocations=result.allocations,
-                source=source,
-                slippage_bps=None if order is None else slippage_bps(execution, order.reference_price),
-            )
-        )
-        desk.remember_books(execution.symbol)
+        remember_execution(desk, execution, order, result, source)
         if order is not None and order.is_protection:
             self._note_stop(order, execution)
 
@@ -148,10 +127,3 @@ class OrderFlow:
                 continue
             if desk.mono_ns - order.created_mono_ns >= limit_ns:
                 self.cancel(order.client_order_id, "rested longer than entry_order_seconds_max")
-
-
-def slippage_bps(execution: Execution, reference_price: Decimal) -> Decimal | None:
-    """Cost against the price the decision was built on, in basis points; positive is to our disfavour."""
-    if reference_price <= ZERO:
-        return None
-    return ((execution.price - reference_price) * execution.side.sign / reference_price * BPS).quantize(Decimal("0.01"))

@@ -1,49 +1,110 @@
-"""Reconciliation inside the engine: the broker's snapshot against our books, and what the policy makes of it.
+"""Reconciliation inside the engine: which picture of the broker counts, and what is compared with it.
 
-It books, adopts, locks and says so. It never sends an order.
+A picture that proves nothing, or is older than what we know, is discarded; what it may contradict, and for how long, is
+bounded. The policy decides about differences, `repairing` carries it out. No order is sent.
 """
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from quant_trading_system.core.effects import RequestReconciliation
-from quant_trading_system.core.events import BrokerSnapshot, Restored, SnapshotFailed
-from quant_trading_system.core.records import DriftRecord, ReconciliationRecord
-from quant_trading_system.core.types import NANOS_PER_SECOND, Severity, StrategyId, Stream, Symbol
+from quant_trading_system.core.broker import BrokerOrder
+from quant_trading_system.core.effects import AskOrder, RequestReconciliation
+from quant_trading_system.core.events import BrokerSnapshot, LookupAnswered, OrderUpdated, Restored, SnapshotFailed
+from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.records import ReconciliationRecord
+from quant_trading_system.core.types import (
+    NANOS_PER_SECOND,
+    ClientOrderId,
+    Nanos,
+    Severity,
+    StrategyId,
+    Stream,
+    Symbol,
+)
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.repairing import DRIFT, Repairing
+from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.ids import is_foreign
-from quant_trading_system.orders.reconcile import (
-    Action,
-    AdjustPosition,
-    AdoptOrder,
-    AdoptPosition,
-    BookExecution,
-    LockSymbol,
-    ObserveOrder,
-    OurBooks,
-    RaiseAlert,
-    SetCash,
-    Wait,
-    diff,
-)
+from quant_trading_system.orders.order import Order
+from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, RaiseAlert, Wait, diff
+from quant_trading_system.orders.status import CORRECTIONS
 
 EXTERNAL = StrategyId("external")
+DEEP_NS = 24 * 3_600 * NANOS_PER_SECOND
+"""How far back a pass reads that looks for the reason of a difference: a venue takes executions back within the day."""
+DEEP_SECONDS = 120.0
+"""So long after its reason came up every pass reads that far back."""
+DEEP_WAIT_SECONDS = 5.0
+"""So long a difference without reason waits for a pass that reads further back; then it is judged without."""
+OVERLAP_NS = NANOS_PER_SECOND
+OLDER_PASSES_MAX = 4
+OLDER_SECONDS_MAX = 60.0
+"""A picture with less filled than we know is older truth; after so many passes over so long it is the broker's word."""
+UNEXPLAINED_KINDS = frozenset(
+    {
+        DifferenceKind.PHANTOM_POSITION,
+        DifferenceKind.LOST_POSITION,
+        DifferenceKind.QUANTITY_GAP,
+        DifferenceKind.SIGN_FLIP,
+        DifferenceKind.CASH_GAP,
+    }
+)
 
 
 class Reconciling:
-    """Takes snapshots in, keeps the age of the last good one, carries out the policy's actions."""
+    """Takes snapshots in, keeps the age of the last good one, has the policy's actions carried out."""
 
     def __init__(self, desk: Desk, flow: OrderFlow) -> None:
         self._desk = desk
         self._flow = flow
+        self._repairing = Repairing(desk, flow)
         self._last_activity_mono_ns = 0
+        self._good_pass_ns: Nanos | None = None
+        self._deep_since_mono_ns: int | None = None
+        self._older: dict[ClientOrderId, tuple[int, int]] = {}
+        self._last_equity_usd = ZERO
+        self._asked_again_mono_ns = 0
+
+    # what the edge asks
+
+    @property
+    def reaches_back_ns(self) -> Nanos | None:
+        """Since when, in venue time, the next pass must list orders and executions; None: as far as the start says."""
+        if self._good_pass_ns is None:
+            return None
+        return Nanos(self._desk.venue_ns - DEEP_NS) if self._is_deep_wanted else self._good_pass_ns
+
+    @property
+    def _is_deep_wanted(self) -> bool:
+        since_ns = self._deep_since_mono_ns
+        return since_ns is not None and self._desk.age_s(since_ns) <= DEEP_SECONDS
+
+    # what is told
 
     def on_restored(self, event: Restored) -> None:
         """Take over what the database knew. The broker's snapshot that follows decides what is true."""
         desk = self._desk
-        desk.ledger.restore(event.books, event.known_executions, event.cash_usd)
+        desk.ledger.restore(
+            event.books,
+            event.known_executions,
+            event.cash_usd,
+            [
+                BookedFill(execution=each.execution, parts=each.allocations, is_inferred=each.is_inferred)
+                for each in event.fills
+            ],
+        )
+        desk.ledger.fills.note_undone(event.undone_executions)
+        unexplained = ZERO
+        for entry in event.entries:
+            if entry.reference:
+                desk.entered[entry.reference] = None
+            if entry.kind == "flow":
+                desk.flows.append((entry.venue_ns, entry.cash_usd))
+            elif entry.kind == "cash_gap":
+                came = max(ZERO, unexplained + entry.cash_usd) - max(ZERO, unexplained)
+                unexplained += entry.cash_usd
+                desk.flows.append((entry.venue_ns, came))
+        desk.ledger.cash.carry_unexplained(unexplained)
         desk.guards.restore(event.guards, session_date=desk.session_date)
         desk.symbol_locks.update(dict(event.locks))
         desk.strategy_locks.update(dict(event.disabled_strategies))
@@ -53,28 +114,96 @@ class Reconciling:
         for effect in desk.orders.restore(event.orders, mono_ns=desk.mono_ns, recent=event.recent):
             desk.emit(effect)
 
-    def on_activity(self) -> None:
+    def on_activity(self, event: object = None) -> None:
         """An order event arrived: snapshots that began earlier are older truth."""
         self._last_activity_mono_ns = self._desk.mono_ns
+        if isinstance(event, OrderUpdated) and event.word in CORRECTIONS:
+            self._look_back()
+
+    def on_lookup(self, event: LookupAnswered) -> None:
+        """The order as another question shows it: as filled as we know, so the pictures with less are older."""
+        order = self._desk.orders.get(event.client_order_id)
+        if order is not None and event.order is not None and event.order.filled_quantity >= order.filled_quantity:
+            self._older.pop(event.client_order_id, None)
 
     def on_failed(self, event: SnapshotFailed) -> None:
         self._record("discarded" if event.discarded else "failed", duration_s=0.0, drifts=0, reason=event.reason)
         if not event.discarded:
             self._desk.alert(Severity.WARNING, "reconciliation_failed", event.reason)
 
+    def on_second(self) -> None:
+        """Ask for the pass that decides about what waits, as soon as it may."""
+        desk = self._desk
+        if desk.policy.wants_another_look(desk.mono_ns) and desk.age_s(self._asked_again_mono_ns) >= 1.0:
+            self._asked_again_mono_ns = desk.mono_ns
+            desk.emit(RequestReconciliation(reason="a difference is due for its second sighting"))
+
     def on_snapshot(self, event: BrokerSnapshot) -> None:
         """One complete pass. Older than our last order event: discarded, and asked for again."""
-        desk = self._desk
         duration_s = (event.mono_ns - event.started_mono_ns) / NANOS_PER_SECOND
-        if event.started_mono_ns < self._last_activity_mono_ns:
-            self._record("discarded", duration_s=duration_s, drifts=0, reason="order events arrived during the pass")
-            return
-        older = self._order_known_better(event)
-        if older:
-            reason = f"the picture is older than what is known of {older}"
+        reason = self._refusal(event)
+        if reason:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
             return
-        is_first = desk.account is None
+        is_first = self._desk.account is None
+        self._take_over(event)
+        differences = self._differences(event, is_first=is_first)
+        is_agreed, drifts = self._act(event, differences, is_first=is_first)
+        self._end_link_causes(event)
+        self._record("clean" if is_agreed else "differences", duration_s=duration_s, drifts=drifts, reason="")
+
+    # which picture counts
+
+    def _refusal(self, event: BrokerSnapshot) -> str:
+        """Why a picture proves nothing; "" for one that counts."""
+        if event.started_mono_ns < self._last_activity_mono_ns:
+            return "order events arrived during the pass"
+        older = self._order_known_better(event)
+        return f"the picture is older than what is known of {older}" if older else ""
+
+    def _order_known_better(self, event: BrokerSnapshot) -> str:
+        """An order of which we know more shares filled than the picture shows; "" where there is none (fault C8).
+
+        A picture with a newer stamp than all we know is no older one: the venue took something back (fault C12). Nor is
+        one that has said the same for long enough, while the order itself, asked for, did not say otherwise.
+        """
+        shown = {order.broker_order_id: order for order in (*event.closed_orders, *event.open_orders)}
+        found = ""
+        for order in self._desk.orders.all_recent():
+            if order.broker_order_id is None or not order.filled_quantity:
+                continue
+            picture = shown.get(order.broker_order_id)
+            if picture is None:
+                is_older = event.since_ns is not None and order.created_ns > event.since_ns
+            elif picture.filled_quantity < order.filled_quantity:
+                is_older = not _is_newer(picture, order) and not self._has_lasted(order.client_order_id)
+            else:
+                self._older.pop(order.client_order_id, None)
+                is_older = False
+            if is_older and not found:
+                found = order.client_order_id
+        return found
+
+    def _has_lasted(self, client_order_id: ClientOrderId) -> bool:
+        """Whether a lesser picture came so often and so long that it is the word of the broker. Asks meanwhile."""
+        desk = self._desk
+        passes, since_ns = self._older.get(client_order_id, (0, desk.mono_ns))
+        self._older[client_order_id] = (passes + 1, since_ns)
+        if passes >= OLDER_PASSES_MAX and desk.age_s(since_ns) >= OLDER_SECONDS_MAX:
+            self._look_back()
+            return True
+        if passes:
+            desk.emit(AskOrder(client_order_id=client_order_id, reason="a pass shows less filled than is known"))
+        return False
+
+    # what is compared
+
+    def _take_over(self, event: BrokerSnapshot) -> None:
+        """Keep what the picture says of account and positions."""
+        desk = self._desk
+        if event.account.last_equity_usd != self._last_equity_usd:
+            self._last_equity_usd = event.account.last_equity_usd
+            desk.base_ns = desk.last_close_ns
         desk.account = event.account
         desk.account_mono_ns = event.started_mono_ns
         desk.moved_symbols.clear()
@@ -82,12 +211,65 @@ class Reconciling:
         shown = (*event.open_orders, *event.closed_orders)
         for outcome in desk.orders.meet(shown, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns):
             self._flow.settle(outcome, source="reconciliation")
-        actions = desk.policy.decide(diff(self._our_books(), event), mono_ns=desk.mono_ns, is_first_pass=is_first)
+        desk.broker_prices = {
+            position.symbol: position.current_price for position in event.positions if position.current_price
+        }
+        if desk.ledger.cash_usd is None:
+            for activity in event.activities:
+                if activity.activity_id not in desk.entered:
+                    self._repairing.anchor(activity)
+
+    def _differences(self, event: BrokerSnapshot, *, is_first: bool) -> tuple[Difference, ...]:
+        """What differs. Where the reason may lie further back than the pass read, that is left to one that reads on."""
+        desk = self._desk
+        found = diff(self._our_books(event), event)
+        is_shallow = event.since_ns is not None and event.since_ns > desk.venue_ns - DEEP_NS + OVERLAP_NS
+        if is_first or not is_shallow or not any(each.kind in UNEXPLAINED_KINDS for each in found):
+            return found
+        if not self._is_deep_wanted:
+            self._look_back()
+        elif self._deep_age_s > DEEP_WAIT_SECONDS:
+            return found
+        desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
+        return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
+
+    def _look_back(self) -> None:
+        self._deep_since_mono_ns = self._desk.mono_ns
+
+    @property
+    def _deep_age_s(self) -> float:
+        return 0.0 if self._deep_since_mono_ns is None else self._desk.age_s(self._deep_since_mono_ns)
+
+    def _our_books(self, event: BrokerSnapshot) -> OurBooks:
+        desk = self._desk
+        ledger = desk.ledger
+        whole = {} if event.since_ns is None else ledger.fills.whole_orders_since(event.since_ns + OVERLAP_NS)
+        return OurBooks(
+            positions=ledger.positions(),
+            orders=tuple(desk.orders.all_recent()),
+            cash_usd=ledger.cash_usd,
+            is_booked=ledger.is_booked,
+            whole_orders={
+                order_id: tuple(fill.execution for fill in fills)
+                for order_id, fills in whole.items()
+                if not any(fill.is_inferred for fill in fills)
+            },
+            is_entered=desk.entered.__contains__,
+            unexplained_usd=ledger.cash.unexplained_usd,
+        )
+
+    # what is done about it
+
+    def _act(self, event: BrokerSnapshot, differences: tuple[Difference, ...], *, is_first: bool) -> tuple[bool, int]:
+        """Have the policy's actions carried out, and everything that an accepted pass ends."""
+        desk = self._desk
+        self._repairing.is_degraded = False
+        actions = desk.policy.decide(differences, mono_ns=desk.mono_ns, is_first_pass=is_first)
         repeat = False
         drifts = 0
         for action in actions:
-            repeat = self._carry_out(action) or repeat
-            drifts += not isinstance(action, Wait | RaiseAlert)
+            repeat = self._repairing.carry_out(action) or repeat
+            drifts += action.difference is not None and not isinstance(action, Wait | RaiseAlert)
         for outcome in desk.orders.on_clean_pass(
             started_mono_ns=event.started_mono_ns,
             mono_ns=desk.mono_ns,
@@ -97,29 +279,14 @@ class Reconciling:
         if desk.ledger.cash_usd is None:  # after the fills of this very picture, which its cash already holds
             desk.ledger.set_cash(event.account.cash_usd)
         self._note_foreign(event)
-        self._end_drift_locks({action.difference.symbol for action in actions if action.difference is not None})
+        self._end_locks(event, {difference.symbol for difference in differences})
         desk.good_pass_mono_ns = event.started_mono_ns
+        self._good_pass_ns = event.venue_ns if event.started_venue_ns is None else event.started_venue_ns
         desk.reconciliations += 1
         desk.drifts += drifts
-        self._end_link_causes(event)
-        self._record("clean" if not actions else "differences", duration_s=duration_s, drifts=drifts, reason="")
         if repeat:
             desk.emit(RequestReconciliation(reason="a repair was booked"))
-
-    def _order_known_better(self, event: BrokerSnapshot) -> str:
-        """An order of which we know more shares filled than the picture shows; "" where there is none (fault C8)."""
-        shown = {order.broker_order_id: order for order in (*event.closed_orders, *event.open_orders)}
-        for order in self._desk.orders.all_recent():
-            if order.broker_order_id is None or not order.filled_quantity:
-                continue
-            picture = shown.get(order.broker_order_id)
-            if picture is not None:
-                is_older = picture.filled_quantity < order.filled_quantity
-            else:
-                is_older = event.since_ns is not None and order.created_ns > event.since_ns
-            if is_older:
-                return order.client_order_id
-        return ""
+        return not actions, drifts
 
     def _end_link_causes(self, event: BrokerSnapshot) -> None:
         """A good pass proves that the broker answers; what was missed meanwhile it shows if it began afterwards."""
@@ -127,6 +294,8 @@ class Reconciling:
         over = ["reconciliation_age", "broker_unreachable"]
         if desk.streams_up[Stream.TRADE_UPDATES] and event.started_mono_ns >= desk.link_back_mono_ns:
             over.append("trade_updates_down")
+        if not self._repairing.is_degraded:
+            over.append(DRIFT)
         for cause in over:
             desk.guards.clear_cause(cause, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
 
@@ -143,8 +312,11 @@ class Reconciling:
                         f"order {order.client_order_id} was made by another database of this program on this account",
                     )
 
-    def _end_drift_locks(self, differing: set[Symbol | None]) -> None:
-        """A lock for drift ends when passes have agreed on its symbol for the quiet period (controls.md)."""
+    def _end_locks(self, event: BrokerSnapshot, differing: set[Symbol | None]) -> None:
+        """A lock for drift ends when passes have agreed for the quiet period, one of a corporate action with the next.
+
+        (controls.md; fault D9)
+        """
         desk = self._desk
         for symbol, seen_mono_ns in list(desk.drift_locks.items()):
             if symbol in differing:
@@ -152,6 +324,11 @@ class Reconciling:
             elif desk.age_s(seen_mono_ns) >= desk.config.limits.quiet_seconds:
                 del desk.drift_locks[symbol]
                 desk.unlock_symbol(symbol, "agreed with the broker for the quiet period")
+        for symbol, frozen_mono_ns in list(desk.frozen.items()):
+            if symbol not in differing and event.started_mono_ns > frozen_mono_ns:
+                del desk.frozen[symbol]
+                if symbol not in desk.drift_locks:
+                    desk.unlock_symbol(symbol, "a later pass agrees with the books after the corporate action")
 
     @property
     def is_clean(self) -> bool:
@@ -163,91 +340,6 @@ class Reconciling:
             desk.age_s(desk.good_pass_mono_ns) <= desk.config.limits.reconciliation_age_seconds_max
             and not desk.policy.has_open_differences
             and not any(order.is_unknown for order in desk.orders.live())
-        )
-
-    def _our_books(self) -> OurBooks:
-        desk = self._desk
-        return OurBooks(
-            positions=desk.ledger.positions(),
-            orders=tuple(desk.orders.all_recent()),
-            cash_usd=desk.ledger.cash_usd,
-            is_booked=desk.ledger.is_booked,
-            cumulative=desk.ledger.cumulative,
-        )
-
-    def _carry_out(self, action: Action) -> bool:
-        """Do one action. Returns whether a further pass should follow at once."""
-        if isinstance(action, BookExecution | ObserveOrder | AdoptOrder):
-            self._repair_order(action)
-        else:
-            self._repair_books(action)
-        if action.difference is not None:
-            self._remember_drift(action)
-        return isinstance(action, BookExecution | AdjustPosition | AdoptPosition | ObserveOrder)
-
-    def _repair_order(self, action: BookExecution | ObserveOrder | AdoptOrder) -> None:
-        desk = self._desk
-        match action:
-            case BookExecution(execution=execution):
-                order = desk.orders.by_broker_id(execution.broker_order_id)
-                self._flow.book(execution, order, source="activity")
-                if order is not None:
-                    self._flow.settle(
-                        desk.orders.note_execution(execution, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns),
-                        source="activity",
-                    )
-            case ObserveOrder(order=broker_order):
-                outcome = desk.orders.observe(
-                    broker_order, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns, source="reconciliation"
-                )
-                self._flow.settle(outcome, source="reconciliation")
-            case AdoptOrder(order=broker_order):
-                adopted = desk.orders.adopt(broker_order, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
-                desk.remember(adopted.to_record(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns))
-            case _:
-                assert_never(action)
-
-    def _repair_books(self, action: AdoptPosition | AdjustPosition | SetCash | LockSymbol | RaiseAlert | Wait) -> None:
-        desk = self._desk
-        match action:
-            case AdoptPosition(symbol=symbol, quantity=quantity, price=price):
-                desk.ledger.adjust(symbol, EXTERNAL, quantity, price, "adopted from the broker")
-                desk.remember_books(symbol)
-            case AdjustPosition(symbol=symbol, quantity=quantity, price=price):
-                for strategy in desk.ledger.adjust_to(symbol, quantity, price, "broker shows otherwise, seen twice"):
-                    desk.portfolio.set_target(strategy, symbol, desk.ledger.book_quantity(strategy, symbol))
-                desk.remember_books(symbol)
-            case SetCash(cash_usd=cash_usd):
-                desk.ledger.set_cash(cash_usd)
-            case LockSymbol(symbol=symbol, reason=reason):
-                desk.lock_symbol(symbol, reason)
-                desk.drift_locks[symbol] = desk.mono_ns
-            case RaiseAlert(severity=severity, code=code, text=text):
-                desk.alert(severity, code, text)
-            case Wait():
-                pass
-            case _:
-                assert_never(action)
-
-    def _remember_drift(self, action: Action) -> None:
-        desk = self._desk
-        difference = action.difference
-        assert difference is not None, "only differences are drifts"
-        if not desk.is_trading:
-            desk.recovered.append(
-                f"{difference.kind.replace('_', ' ')} {difference.symbol or ''}: ours {difference.ours}, "
-                f"broker's {difference.brokers} → {type(action).__name__}"
-            )
-        desk.remember(
-            DriftRecord(
-                venue_ns=desk.venue_ns,
-                seen_ns=desk.seen_ns,
-                kind=difference.kind,
-                symbol=difference.symbol,
-                ours=difference.ours,
-                brokers=difference.brokers,
-                action=type(action).__name__,
-            )
         )
 
     def _record(self, result: str, *, duration_s: float, drifts: int, reason: str) -> None:
@@ -262,3 +354,8 @@ class Reconciling:
                 reason=reason,
             )
         )
+
+
+def _is_newer(picture: BrokerOrder, order: Order) -> bool:
+    """Whether the broker changed the order after all that we know of it."""
+    return picture.updated_ns > max(order.broker_updated_ns, order.last_execution_ns)

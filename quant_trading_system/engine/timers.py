@@ -11,6 +11,7 @@ from quant_trading_system.engine.healing import Healing
 from quant_trading_system.engine.invariants import check_invariants
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.protection import Protection
+from quant_trading_system.engine.reconciling import Reconciling
 from quant_trading_system.engine.stream_alarm import StreamAlarm
 from quant_trading_system.engine.trading import Trading
 
@@ -31,6 +32,7 @@ class Timers:
         healing: Healing,
         alarm: StreamAlarm,
         protection: Protection,
+        reconciling: Reconciling,
     ) -> None:
         self._desk = desk
         self._healing = healing
@@ -39,6 +41,7 @@ class Timers:
         self._trading = trading
         self._guarding = guarding
         self._protection = protection
+        self._reconciling = reconciling
         self._session_date: str | None = None
 
     def on_fired(self, event: TimerFired) -> None:
@@ -64,6 +67,7 @@ class Timers:
         self._healing.on_second()
         self._protection.look_at_all()
         self._guarding.on_second()
+        self._reconciling.on_second()
         if desk.is_touched:  # a second in which nothing was written changed nothing that could be wrong
             desk.is_touched = False
             check_invariants(desk)

@@ -20,9 +20,12 @@ from quant_trading_system.ledger.book import Book, moved
 KEPT_MAX = 512
 """Changes of a symbol kept for reordering, some days of them; a fill that is older than all is put before them."""
 
+TapeKey = tuple[int, str, Decimal]
+"""(venue time, broker order, cumulative quantity) of a fill."""
+
 
 class _Entry(Struct, frozen=True):
-    key: tuple[int, str, Decimal]
+    key: TapeKey
     price: Decimal
     parts: tuple[Allocation, ...]
 
@@ -47,29 +50,55 @@ class SymbolTape:
     def realised_usd(self) -> Decimal:
         return sum((book.realised_usd for book in self._books.values()), ZERO)
 
-    def book(self, key: tuple[int, str, Decimal], price: Decimal, parts: Sequence[Allocation]) -> None:
-        """Put a fill in its place; `key` is (venue time, broker order, cumulative quantity)."""
+    @property
+    def paid_usd(self) -> Decimal:
+        """Cost less realised profit of all books: the cash, and the worth in kind, that went into them."""
+        return sum((book.cost_usd - book.realised_usd for book in self._books.values()), ZERO)
+
+    def book(self, key: TapeKey, price: Decimal, parts: Sequence[Allocation]) -> None:
+        """Put a fill in its place."""
         entry = _Entry(key, price, tuple(parts))
         if not self._entries or key > self._entries[-1].key:
             self._entries.append(entry)
             _apply(self._books, entry)
         else:
             insort(self._entries, entry, key=_key)
-            self._books = dict(self._base)
-            for each in self._entries:
-                _apply(self._books, each)
+            self._work_out()
         if len(self._entries) > KEPT_MAX:
             self._fold(KEPT_MAX // 2)
+
+    def unbook(self, key: TapeKey, price: Decimal, parts: Sequence[Allocation]) -> None:
+        """Take a fill out, as if it had never been; one that is not kept any more is moved back at its price."""
+        place = next((index for index, entry in enumerate(self._entries) if entry.key == key), None)
+        if place is None:
+            for part in parts:
+                self.move(part.strategy, -part.quantity, price)
+            return
+        del self._entries[place]
+        self._work_out()
 
     def move(self, strategy: StrategyId, change: Decimal, price: Decimal) -> None:
         """Change one book outside any fill. Nothing is put before it any more: it was decided on what is known now."""
         self._books[strategy] = moved(self._books.get(strategy, Book()), change, price)
-        self._base = dict(self._books)
-        self._entries.clear()
+        self._settle()
+
+    def reshape(self, books: Mapping[StrategyId, Book]) -> None:
+        """Take other books, as a corporate action leaves them. Nothing is put before it any more."""
+        self._books = dict(books)
+        self._settle()
 
     def set_book(self, strategy: StrategyId, book: Book) -> None:
         self._books[strategy] = book
         self._base[strategy] = book
+
+    def _settle(self) -> None:
+        self._base = dict(self._books)
+        self._entries.clear()
+
+    def _work_out(self) -> None:
+        self._books = dict(self._base)
+        for each in self._entries:
+            _apply(self._books, each)
 
     def _fold(self, count: int) -> None:
         for entry in self._entries[:count]:
@@ -82,5 +111,5 @@ def _apply(books: dict[StrategyId, Book], entry: _Entry) -> None:
         books[part.strategy] = moved(books.get(part.strategy, Book()), part.quantity, entry.price)
 
 
-def _key(entry: _Entry) -> tuple[int, str, Decimal]:
+def _key(entry: _Entry) -> TapeKey:
     return entry.key

@@ -274,6 +274,18 @@ class Market:
             raise ValueError(f"expected a last close of {symbol} above zero, found {price!r}")
         self._states[symbol].last_close = price
 
+    def on_split(self, symbol: Symbol, ratio: float) -> None:
+        """Each share of a symbol became `ratio` shares: what is known of it from before is of other shares.
+
+        Raises:
+            ValueError: the ratio is not a finite number above zero.
+        """
+        if not is_price(ratio):
+            raise ValueError(f"expected a ratio above zero for {symbol}, found {ratio!r}")
+        state = self._states.get(symbol)
+        if state is not None:
+            state.split(ratio)
+
     # out of the common path
 
     def _judge_quote(self, state: SymbolState, event: QuoteSeen) -> None:

@@ -145,6 +145,17 @@ class SymbolState:
         for bar in bars:
             self.add(bar, _notional(bar))
 
+    def split(self, ratio: float) -> None:
+        """Tell everything that is known in the shares that one share became `ratio` of; a quote has to come anew."""
+        self.rebuild([_split(bar, ratio) for bar in self.bars])
+        self.last_close /= ratio
+        self.quote = self.suspect_quote = None
+        self.quote_sum /= ratio
+        self.anchor /= ratio
+        self.last_trade /= ratio
+        self.suspect_price = math.nan
+        self.skip_to(self.end_ns)
+
     # prices
 
     @property
@@ -156,6 +167,19 @@ class SymbolState:
     def reference_close(self) -> float:
         """Close of the session before, else of the last bar."""
         return self.last_close if self.last_close > 0.0 or not self.bars else self.bars[-1].close
+
+
+def _split(bar: Bar, ratio: float) -> Bar:
+    return Bar(
+        bar.symbol,
+        bar.start_ns,
+        bar.open / ratio,
+        bar.high / ratio,
+        bar.low / ratio,
+        bar.close / ratio,
+        bar.volume * ratio,
+        bar.trades,
+    )
 
 
 def _notional(bar: Bar) -> float:

@@ -1,6 +1,6 @@
-"""The differ: our books against one complete picture of the broker, as typed differences. Decides what differs.
+"""The twelve kinds of difference between our books and the broker's, and those of orders. Decides which order differs.
 
-What to do about it is the policy's business (`reconcile`). It never sees a failed, partial or older picture.
+Shares and cash are compared in `holdings`; what to do about a difference is the policy's business (`reconcile`).
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from quant_trading_system.core.broker import BrokerOrder, BrokerPosition, Execution
+from quant_trading_system.core.broker import Activity, BrokerOrder, BrokerPosition, Execution
 from quant_trading_system.core.events import BrokerSnapshot
 from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.types import BrokerOrderId, Symbol
 from quant_trading_system.orders.order import Order
 from quant_trading_system.orders.status import TERMINAL, Status
 
-CASH_TOLERANCE_USD = Decimal("0.005")
-"""The broker shows cents; half of one is rounding."""
-
 
 class DifferenceKind(StrEnum):
     MISSING_FILL = "missing_fill"  # the broker executed, we did not book
+    CHANGED_EXECUTION = "changed_execution"  # we booked, the broker took it back or has other numbers
     STATUS_GAP = "status_gap"  # one order, two opinions
     ORPHAN_ORDER = "orphan_order"  # open at the broker, not in our books
     MISSING_ORDER = "missing_order"  # live in our books, named by the broker once, not shown now
     PHANTOM_POSITION = "phantom_position"  # held at the broker, nothing in our books
+    LOST_POSITION = "lost_position"  # held in our books, nothing at the broker
     QUANTITY_GAP = "quantity_gap"
     SIGN_FLIP = "sign_flip"
+    CORPORATE_ACTION = "corporate_action"  # an activity says why there are other shares
+    CASH_FLOW = "cash_flow"  # an activity says why there is other cash
     CASH_GAP = "cash_gap"
 
 
@@ -48,34 +49,35 @@ class Difference(Struct, frozen=True, kw_only=True):
     gap: Decimal = ZERO
     order: BrokerOrder | None = None
     execution: Execution | None = None
+    executions: tuple[Execution, ...] = ()
+    """Of a changed execution: all that the broker has of its order now."""
+    activities: tuple[Activity, ...] = ()
     quantity: Decimal = ZERO
     price: Decimal = ZERO
+    moved_to: Symbol | None = None
+    is_settled: bool = True
+    """The picture bears it out: it may be believed at once."""
+    is_in_flux: bool = False
+    """An order that is working could explain it by a fill that nobody told yet (fault C9)."""
 
 
 class OurBooks(Struct, frozen=True, kw_only=True):
-    """What we believe: net signed shares, orders, cash in USD, and which executions are booked."""
+    """What we believe: net signed shares, orders, cash in USD, and which executions and activities are booked.
+
+    `whole_orders` are the executions of each order all of whose executions the picture must show.
+    """
 
     positions: Mapping[Symbol, Decimal]
     orders: Sequence[Order]
     cash_usd: Decimal | None
     is_booked: Callable[[tuple[BrokerOrderId, Decimal]], bool]
-    cumulative: Callable[[BrokerOrderId], Decimal] = lambda _order: ZERO
+    whole_orders: Mapping[BrokerOrderId, Sequence[Execution]] = {}
+    is_entered: Callable[[str], bool] = lambda _activity_id: True
+    unexplained_usd: Decimal = ZERO
 
 
-def diff(ours: OurBooks, snapshot: BrokerSnapshot) -> tuple[Difference, ...]:
-    """Everything that differs: orders first, so that fills find theirs, then fills, then what these do not explain."""
-    missing = [
-        fill for fill in snapshot.executions if not ours.is_booked((fill.broker_order_id, fill.cumulative_quantity))
-    ]
-    return (
-        *_order_differences(ours, snapshot),
-        *_fill_differences(ours, snapshot, missing),
-        *_position_differences(ours, snapshot, missing),
-        *_cash_difference(ours, snapshot, missing),
-    )
-
-
-def _order_differences(ours: OurBooks, snapshot: BrokerSnapshot) -> Iterator[Difference]:
+def order_differences(ours: OurBooks, snapshot: BrokerSnapshot) -> Iterator[Difference]:
+    """Orders of which the picture tells news, or that only one side knows."""
     by_client = {order.client_order_id: order for order in ours.orders}
     by_broker = {order.broker_order_id: order for order in ours.orders if order.broker_order_id is not None}
     open_ids = {shown.broker_order_id for shown in snapshot.open_orders}
@@ -98,74 +100,9 @@ def _order_differences(ours: OurBooks, snapshot: BrokerSnapshot) -> Iterator[Dif
             )
 
 
-def _fill_differences(ours: OurBooks, snapshot: BrokerSnapshot, missing: Sequence[Execution]) -> Iterator[Difference]:
-    """Fills that the ledger lacks, and fills that it has and a live order was not told of (after a restart)."""
-    live = {order.broker_order_id: order for order in ours.orders if not order.is_final}
-    untold = [
-        fill
-        for fill in snapshot.executions
-        if (order := live.get(fill.broker_order_id)) is not None
-        and fill.cumulative_quantity > order.base_filled
-        and fill.cumulative_quantity not in order.executions
-    ]
-    wanted = {(fill.broker_order_id, fill.cumulative_quantity): fill for fill in (*missing, *untold)}
-    for fill in sorted(wanted.values(), key=lambda each: (each.venue_ns, each.cumulative_quantity)):
-        yield Difference(
-            kind=DifferenceKind.MISSING_FILL,
-            key=f"{fill.broker_order_id}/{plain(fill.cumulative_quantity)}",
-            symbol=fill.symbol,
-            ours="not booked" if fill in missing else "booked, the order was not told",
-            brokers=f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}",
-            execution=fill,
-        )
-
-
-def _position_differences(
-    ours: OurBooks, snapshot: BrokerSnapshot, missing: Sequence[Execution]
-) -> Iterator[Difference]:
-    shown: dict[Symbol, BrokerPosition] = {position.symbol: position for position in snapshot.positions}
-    expected = dict(ours.positions)
-    for fill in missing:
-        expected[fill.symbol] = expected.get(fill.symbol, ZERO) + fill.quantity * fill.side.sign
-    for symbol in sorted(expected.keys() | shown.keys()):
-        believed = expected.get(symbol, ZERO)
-        position = shown.get(symbol)
-        held = ZERO if position is None else position.quantity
-        if held == believed:
-            continue
-        yield Difference(
-            kind=_position_kind(ours.positions.get(symbol, ZERO), held),
-            key=symbol,
-            symbol=symbol,
-            ours=plain(believed),
-            brokers=plain(held),
-            gap=held - believed,
-            quantity=held,
-            price=ZERO if position is None else position.current_price or position.average_entry_price,
-        )
-
-
-def _position_kind(believed: Decimal, held: Decimal) -> DifferenceKind:
-    if believed == ZERO:
-        return DifferenceKind.PHANTOM_POSITION
-    return DifferenceKind.SIGN_FLIP if believed * held < ZERO else DifferenceKind.QUANTITY_GAP
-
-
-def _cash_difference(ours: OurBooks, snapshot: BrokerSnapshot, missing: Sequence[Execution]) -> Iterator[Difference]:
-    if ours.cash_usd is None:
-        return
-    expected = ours.cash_usd - sum((fill.quantity * fill.price * fill.side.sign for fill in missing), ZERO)
-    shown = snapshot.account.cash_usd
-    if abs(shown - expected) > CASH_TOLERANCE_USD:
-        yield Difference(
-            kind=DifferenceKind.CASH_GAP,
-            key="cash",
-            symbol=None,
-            ours=plain(expected),
-            brokers=plain(shown),
-            gap=shown - expected,
-            price=shown,
-        )
+def price_of(position: BrokerPosition | None) -> Decimal:
+    """USD a share by the broker's picture; 0 where it holds nothing."""
+    return ZERO if position is None else position.current_price or position.average_entry_price
 
 
 def _order_difference(kind: DifferenceKind, shown: BrokerOrder, *, ours: str) -> Difference:

@@ -39,6 +39,7 @@ def take_execution(work: Work, execution: Execution, *, is_settled: bool = False
     """
     order = work.order
     cumulative = execution.cumulative_quantity
+    order.make_room(execution)
     known = order.executions.get(cumulative)
     if known is not None:
         if known != (execution.quantity, execution.price):

@@ -188,6 +188,24 @@ class OrderManager:
         take_execution(work, execution, is_settled=True)
         return structs.replace(self._finish(work), executions=(), reconcile=None)
 
+    def restate(
+        self, broker_order_id: BrokerOrderId, executions: Sequence[Execution], *, venue_ns: Nanos, mono_ns: MonoNanos
+    ) -> Outcome:
+        """The broker took executions of an order back, or changed them: these are all that it has now."""
+        order = self.by_broker_id(broker_order_id)
+        if order is None:
+            return Outcome()
+        work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
+        order.restate(executions)
+        return self._finish(work)
+
+    def note_inferred(self, execution: Execution, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Outcome:
+        """Learn of shares that only the order's status tells; their execution takes their place when it comes."""
+        outcome = self.note_execution(execution, venue_ns=venue_ns, mono_ns=mono_ns)
+        if outcome.order is not None:
+            outcome.order.inferred.add(execution.cumulative_quantity)
+        return outcome
+
     def on_time(self, *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
         """Let doubts be asked about, and lateness be said."""
         outcomes = []

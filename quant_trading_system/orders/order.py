@@ -56,6 +56,7 @@ class Order:
         "empty_answer_mono_ns",
         "executions",
         "exists_at_broker",
+        "inferred",
         "is_echoed",
         "is_external",
         "last_execution_ns",
@@ -147,6 +148,7 @@ class Order:
         self.echo_side: Side | None = None
         self.is_echoed = False  # the broker showed it as it was sent
         self.executions: dict[Decimal, tuple[Decimal, Decimal]] = {}  # cumulative → (quantity, price)
+        self.inferred: set[Decimal] = set()  # those of the executions that only a status told
         self.base_filled = ZERO  # booked before this process began
         self.base_value_usd = ZERO
         self.last_execution_ns = 0
@@ -330,3 +332,25 @@ class Order:
         self.executions[cumulative] = (execution.quantity, execution.price)
         self.shown_filled = max(self.shown_filled, cumulative)
         return True
+
+    def make_room(self, execution: Execution) -> None:
+        """Let an execution take the place of what was inferred of its shares; the rest stays inferred."""
+        first = execution.cumulative_quantity - execution.quantity
+        for cumulative in sorted(self.inferred):
+            quantity, price = self.executions[cumulative]
+            start = cumulative - quantity
+            if not (start < execution.cumulative_quantity and first < cumulative):
+                continue
+            self.inferred.discard(cumulative)
+            del self.executions[cumulative]
+            for low, high in ((start, first), (execution.cumulative_quantity, cumulative)):
+                if high > low:
+                    self.executions[high] = (high - low, price)
+                    self.inferred.add(high)
+
+    def restate(self, executions: Sequence[Execution]) -> None:
+        """Take the broker's executions of the order as all there are."""
+        self.base_filled = self.base_value_usd = ZERO
+        self.inferred.clear()
+        self.executions = {fill.cumulative_quantity: (fill.quantity, fill.price) for fill in executions}
+        self.shown_filled = self.executed_quantity

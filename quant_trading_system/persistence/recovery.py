@@ -9,15 +9,29 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TypedDict
 
-from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
+from msgspec import Struct
+
+from quant_trading_system.core.broker import Execution
+from quant_trading_system.core.events import (
+    Restored,
+    RestoredBook,
+    RestoredEntry,
+    RestoredFill,
+    RestoredGuards,
+    RestoredOrder,
+)
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
+from quant_trading_system.core.values import Allocation
 from quant_trading_system.core.views import RecentOrder
 from quant_trading_system.persistence.database import Connection, Database, tried_again
 from quant_trading_system.persistence.intents import sequence_of
 from quant_trading_system.persistence.rows import from_row
 
 KNOWN_EXECUTIONS_DAYS = 30  # longer than any cursor into the broker's activities reaches back before the last stop
+FILLS_DAYS = 2  # a venue takes an execution back within the day
+FILLS_MAX = 5_000
+ENTRIES_DAYS = 14  # longer than any pass reads back in the broker's activities
 NANOS_PER_DAY = 86_400 * 1_000_000_000
 EXTERNAL = "external"
 
@@ -47,6 +61,9 @@ async def _load(db: Database, stamps: Stamps) -> Restored:
             orders=await _orders(connection),
             books=await _books(connection),
             known_executions=await _known_executions(connection),
+            fills=await _fills(connection),
+            undone_executions=await _undone_executions(connection),
+            entries=await _entries(connection),
             cash_usd=await _cash(connection),
             guards=await _guards(connection),
             next_sequence=await _next_sequence(connection),
@@ -111,19 +128,75 @@ async def _books(connection: Connection) -> tuple[RestoredBook, ...]:
 
 
 async def _known_executions(connection: Connection) -> tuple[tuple[BrokerOrderId, Decimal], ...]:
+    """Executions that count as booked: those that were stored, and not taken back afterwards."""
     rows = await connection.fetch(
         "SELECT broker_order_id, cumulative_quantity FROM fills"
-        " WHERE venue_ns >= (SELECT max(venue_ns) FROM fills) - $1 ORDER BY ordinal",
+        " WHERE venue_ns >= (SELECT max(venue_ns) FROM fills) - $1"
+        " AND coalesce((SELECT quantity FROM fill_corrections AS corrected"
+        " WHERE corrected.broker_order_id = fills.broker_order_id"
+        " AND corrected.cumulative_quantity = fills.cumulative_quantity ORDER BY id DESC LIMIT 1), 1) <> 0"
+        " ORDER BY ordinal",
         KNOWN_EXECUTIONS_DAYS * NANOS_PER_DAY,
     )
     return tuple((BrokerOrderId(row["broker_order_id"]), row["cumulative_quantity"]) for row in rows)
 
 
+async def _undone_executions(connection: Connection) -> tuple[tuple[BrokerOrderId, Decimal], ...]:
+    """Executions that were corrected: told again, they get a further correction instead of a second row."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT broker_order_id, cumulative_quantity FROM fill_corrections"
+        " ORDER BY broker_order_id, cumulative_quantity"
+    )
+    return tuple((BrokerOrderId(row["broker_order_id"]), row["cumulative_quantity"]) for row in rows)
+
+
+async def _fills(connection: Connection) -> tuple[RestoredFill, ...]:
+    """The newest executions with the numbers that count, oldest first."""
+    rows = await connection.fetch(
+        "SELECT fills.broker_order_id, fills.cumulative_quantity, fills.execution_id, fills.client_order_id,"
+        " fills.symbol, fills.side, coalesce(newest.quantity, fills.quantity) AS quantity,"
+        " coalesce(newest.price, fills.price) AS price, coalesce(newest.executed_ns, fills.venue_ns) AS venue_ns,"
+        " coalesce(newest.allocations, fills.allocations) AS allocations,"
+        " coalesce(newest.source, fills.source) AS source FROM fills"
+        " LEFT JOIN LATERAL (SELECT quantity, price, executed_ns, allocations, source FROM fill_corrections"
+        " AS corrected WHERE corrected.broker_order_id = fills.broker_order_id"
+        " AND corrected.cumulative_quantity = fills.cumulative_quantity ORDER BY id DESC LIMIT 1) AS newest ON true"
+        " WHERE fills.venue_ns >= (SELECT max(venue_ns) FROM fills) - $1 ORDER BY fills.ordinal DESC LIMIT $2",
+        FILLS_DAYS * NANOS_PER_DAY,
+        FILLS_MAX,
+    )
+    return tuple(
+        RestoredFill(
+            execution=from_row(Execution, row),
+            allocations=from_row(_Allocated, row).allocations,
+            is_inferred=row["source"] == "inferred",
+        )
+        for row in reversed(rows)
+        if row["quantity"]
+    )
+
+
+class _Allocated(Struct):
+    allocations: tuple[Allocation, ...]
+
+
+async def _entries(connection: Connection) -> tuple[RestoredEntry, ...]:
+    """The activities that are booked, and cash that was taken over without one, oldest first."""
+    rows = await connection.fetch(
+        "SELECT reference, kind, cash_usd, venue_ns FROM ledger_entries"
+        " WHERE venue_ns >= (SELECT max(venue_ns) FROM ledger_entries) - $1 ORDER BY id",
+        ENTRIES_DAYS * NANOS_PER_DAY,
+    )
+    return tuple(from_row(RestoredEntry, row) for row in rows)
+
+
 async def _cash(connection: Connection) -> Decimal | None:
-    """Cash of the newest equity row, less what was bought and plus what was sold after it."""
+    """Cash of the newest equity row, with what was bought, sold, corrected and entered after it."""
     cash = await connection.fetchval(
         "SELECT cash_usd - coalesce((SELECT sum(CASE side WHEN 'buy' THEN quantity * price ELSE -quantity * price END)"
         " FROM fills WHERE fills.ordinal > newest.ordinal), 0)"
+        " + coalesce((SELECT sum(cash_usd) FROM fill_corrections WHERE fill_corrections.ordinal > newest.ordinal), 0)"
+        " + coalesce((SELECT sum(cash_usd) FROM ledger_entries WHERE ledger_entries.ordinal > newest.ordinal), 0)"
         " FROM (SELECT cash_usd, ordinal FROM equity ORDER BY id DESC LIMIT 1) AS newest"
     )
     assert cash is None or isinstance(cash, Decimal), "a numeric column"

@@ -19,8 +19,10 @@ from msgspec import Struct
 from quant_trading_system.core.records import (
     AlertRecord,
     AuditRecord,
+    CorrectionRecord,
     DecisionRecord,
     DriftRecord,
+    EntryRecord,
     EquityRecord,
     FillRecord,
     GuardRecord,
@@ -56,7 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 _JSON = msgspec.json.Encoder(decimal_format="string")
 _SQL_TYPES: Mapping[object, str] = {Decimal: "numeric", int: "bigint", float: "double precision", bool: "boolean"}
-JSON_COLUMNS = frozenset({"allocations", "controls", "inputs", "causes", "details", "context"})
+JSON_COLUMNS = frozenset({"allocations", "controls", "inputs", "causes", "details", "context", "parts"})
 INTEGER_COLUMNS = frozenset({"incidents", "drifts"})  # counts; stamps are bigint
 
 
@@ -153,6 +155,8 @@ PLANS: Mapping[type[Record], tuple[Plan, ...]] = {
             has_ordinal=True,
         ),
     ),
+    CorrectionRecord: (_plan(CorrectionRecord, "fill_corrections", has_ordinal=True),),
+    EntryRecord: (_plan(EntryRecord, "ledger_entries", has_ordinal=True),),
     PositionRecord: (_plan(PositionRecord, "positions", way=Way.UPSERT, key=("strategy", "symbol")),),
     EquityRecord: (_plan(EquityRecord, "equity", has_ordinal=True, may_drop=True),),
     GuardRecord: (_plan(GuardRecord, "guards"),),

@@ -262,6 +262,48 @@ fills = Table(
 Index("ix_fills_client_order_id", fills.c.client_order_id)
 Index("ix_fills_ordinal", fills.c.ordinal)
 
+fill_corrections = Table(
+    "fill_corrections",
+    metadata,
+    _row_id(),
+    _must("ordinal", BigInteger),
+    _must("broker_order_id", Text),
+    _must("cumulative_quantity", Numeric),
+    _must("execution_id", Text),
+    Column("client_order_id", Text),
+    _must("symbol", Text),
+    _must("side", Text),
+    _must("quantity", Numeric),
+    _must("price", Numeric),
+    _must("executed_ns", BigInteger),
+    _must("cash_usd", Numeric),
+    _must("realised_usd", Numeric),
+    _must("allocations", JSONB),
+    _must("source", Text),
+    _must("reason", Text),
+    *_stamps(),
+)
+Index("ix_fill_corrections_broker_order_id", fill_corrections.c.broker_order_id)
+Index("ix_fill_corrections_ordinal", fill_corrections.c.ordinal)
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    _row_id(),
+    _must("ordinal", BigInteger),
+    _must("kind", Text),
+    _must("reference", Text),
+    Column("symbol", Text),
+    _must("quantity", Numeric),
+    _must("price", Numeric),
+    _must("cash_usd", Numeric),
+    _must("parts", JSONB),
+    _must("text", Text),
+    *_stamps(),
+)
+Index("ix_ledger_entries_venue_ns", ledger_entries.c.venue_ns)
+Index("ix_ledger_entries_ordinal", ledger_entries.c.ordinal)
+
 decisions = Table(
     "decisions",
     metadata,

@@ -31,7 +31,6 @@ class Baselines:
         self.high_water_mark_usd: Decimal | None = None
         self.session_high_usd: Decimal | None = None
         self.first_equity_usd: Decimal | None = None
-        self._flows_usd: Decimal | None = None
         self._last_equity_usd: Decimal | None = None
         self._stale_base_usd: Decimal | None = None
         self._rolled_mono_ns: int | None = None
@@ -57,7 +56,6 @@ class Baselines:
         self._stale_base_usd = self._last_equity_usd
         self._roll_equity_usd = equity_usd
         self._rolled_mono_ns = None
-        self._flows_usd = ZERO
         return True
 
     def take(self, *, equity_usd: Decimal, last_equity_usd: Decimal, flows_usd: Decimal, mono_ns: MonoNanos) -> bool:
@@ -66,14 +64,21 @@ class Baselines:
             return False
         if not self._is_believable(equity_usd, self.equity_usd or last_equity_usd, mono_ns):
             return False
-        self._shift_marks(flows_usd)
         self.equity_usd = equity_usd
-        self.day_start_equity_usd = self._day_start(last_equity_usd, mono_ns) + flows_usd
+        self.day_start_equity_usd = self._day_start(last_equity_usd, flows_usd, mono_ns)
         if self.first_equity_usd is None:
             self.first_equity_usd = equity_usd
         self.high_water_mark_usd = max(self.high_water_mark_usd or equity_usd, equity_usd)
         self.session_high_usd = max(self.session_high_usd or equity_usd, equity_usd)
         return True
+
+    def on_flow(self, amount_usd: Decimal) -> None:
+        """A deposit or withdrawal is neither gain nor loss: the marks move with it."""
+        self.equity_usd = _moved(self.equity_usd, amount_usd)
+        self.day_start_equity_usd = _moved(self.day_start_equity_usd, amount_usd)
+        self.high_water_mark_usd = _moved(self.high_water_mark_usd, amount_usd)
+        self.session_high_usd = _moved(self.session_high_usd, amount_usd)
+        self._roll_equity_usd = _moved(self._roll_equity_usd, amount_usd)
 
     def move_drawdown_marks(self) -> None:
         """Measure drawdowns from here on: the audited act of a person."""
@@ -123,27 +128,22 @@ class Baselines:
         self._doubtful, self._doubtful_readings = None, 0
         return True
 
-    def _shift_marks(self, flows_usd: Decimal) -> None:
-        """A deposit or withdrawal is neither gain nor loss: the marks move with it."""
-        moved = ZERO if self._flows_usd is None else flows_usd - self._flows_usd
-        self._flows_usd = flows_usd
-        if moved and self.high_water_mark_usd is not None:
-            self.high_water_mark_usd += moved
-        if moved and self.session_high_usd is not None:
-            self.session_high_usd += moved
-
-    def _day_start(self, last_equity_usd: Decimal, mono_ns: int) -> Decimal:
-        """The broker's equity at the last close; right after a roll, ours at the open until its word is new."""
+    def _day_start(self, last_equity_usd: Decimal, flows_usd: Decimal, mono_ns: int) -> Decimal:
+        """The broker's equity at the last close, and what flowed since; after a roll ours, until its word is new."""
         self._last_equity_usd = last_equity_usd
         if self._roll_equity_usd is None:
-            return last_equity_usd
+            return last_equity_usd + flows_usd
         if self._rolled_mono_ns is None:
             self._rolled_mono_ns = mono_ns
         is_old = mono_ns - self._rolled_mono_ns > STALE_BASE_SECONDS_MAX * NANOS_PER_SECOND
         if last_equity_usd == self._stale_base_usd and not is_old:
             return self._roll_equity_usd
         self._roll_equity_usd = None
-        return last_equity_usd
+        return last_equity_usd + flows_usd
+
+
+def _moved(mark_usd: Decimal | None, amount_usd: Decimal) -> Decimal | None:
+    return None if mark_usd is None else mark_usd + amount_usd
 
 
 def _is_near(equity_usd: Decimal, other_usd: Decimal) -> bool:

@@ -119,6 +119,10 @@ class Guards:
         if drawdown is not None and drawdown < self._limits.drawdown_soft_fraction / 2:
             self._end("drawdown_soft", "drawdown below half of the soft limit")
 
+    def on_flow(self, amount_usd: Decimal) -> None:
+        """A deposit or withdrawal is neither gain nor loss: every mark moves with it, in the step that books it."""
+        self._baselines.on_flow(amount_usd)
+
     def raise_cause(self, cause: str, detail: str, *, venue_ns: Nanos, mono_ns: MonoNanos) -> None:
         """Say that something is wrong. Said again while it stands, it begins its quiet period anew."""
         standing = self._standing.get(cause)

@@ -84,13 +84,11 @@ from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import Refusal
 from quant_trading_system.simulator.requests import OrderRequest
-from quant_trading_system.simulator.server.account_wire import account_json, activity_json, position_json
 from quant_trading_system.simulator.server.event_wire import order_event_json
 from quant_trading_system.simulator.server.hours_wire import clock_json
-from quant_trading_system.simulator.server.settings import Profile
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.support.floor_readings import SYMBOL, Readings, failed
-from tests.support.floor_wire import broker_order, instrument, market_event
+from tests.support.floor_wire import broker_order, broker_snapshot, instrument, market_event
 from tests.support.restored import restored_from
 from tests.support.scripted_market import ScriptedMarket
 from tests.support.scripted_strategy import ScriptedStrategy
@@ -401,19 +399,7 @@ class Floor(Readings):
 
     def snapshot(self) -> BrokerSnapshot:
         """The broker's picture at this moment."""
-        orders = [broker_order(order) for order in self.exchange.orders(OrderQuery(status="all", limit=500))]
-        positions = msgspec.json.encode([position_json(view) for view in self.exchange.positions()])
-        fills = msgspec.json.encode([activity_json(fill) for fill in self.exchange.activities()])
-        account = msgspec.json.encode(account_json(self.exchange.account(), Profile.CURRENT))
-        return BrokerSnapshot(
-            started_mono_ns=self.mono_ns,
-            open_orders=tuple(order for order in orders if order.status not in FINAL_WORDS),
-            closed_orders=tuple(order for order in orders if order.status in FINAL_WORDS),
-            positions=tuple(answers.parse_positions(positions)),
-            account=answers.parse_account(account),
-            executions=tuple(answers.parse_fills(fills)),
-            **self.stamps(),
-        )
+        return broker_snapshot(self.exchange, self.stamps())
 
     def _market_speaks(self) -> None:
         for number, symbol in enumerate(self.symbols):

@@ -8,9 +8,19 @@ from decimal import Decimal
 from msgspec import structs
 
 from quant_trading_system.app.stamps import Stamps
-from quant_trading_system.core.events import Restored, RestoredBook, RestoredGuards, RestoredOrder
+from quant_trading_system.core.broker import Execution
+from quant_trading_system.core.events import (
+    Restored,
+    RestoredBook,
+    RestoredEntry,
+    RestoredFill,
+    RestoredGuards,
+    RestoredOrder,
+)
 from quant_trading_system.core.records import (
     AuditRecord,
+    CorrectionRecord,
+    EntryRecord,
     EquityRecord,
     FillRecord,
     GuardRecord,
@@ -28,7 +38,7 @@ EXTERNAL = StrategyId("external")
 
 def restored_from(records: Sequence[Record], intents: Sequence[Approved], stamps: Stamps) -> Restored:
     """The event that `persistence.recovery` makes of these rows and intents."""
-    fills = [record for record in records if isinstance(record, FillRecord)]
+    known = _fills(records)
     guards = [record for record in records if isinstance(record, GuardRecord)]
     locks = {(record.kind, record.key): record for record in records if isinstance(record, LockRecord)}
     standing = [record for record in locks.values() if record.is_locked]
@@ -36,7 +46,16 @@ def restored_from(records: Sequence[Record], intents: Sequence[Approved], stamps
     return Restored(
         orders=_orders(records, intents),
         books=_books(records),
-        known_executions=tuple((fill.broker_order_id, fill.cumulative_quantity) for fill in fills),
+        known_executions=tuple((each.execution.broker_order_id, each.execution.cumulative_quantity) for each in known),
+        fills=known,
+        undone_executions=tuple(
+            {(each.broker_order_id, each.cumulative_quantity): None for each in corrections(records)}
+        ),
+        entries=tuple(
+            RestoredEntry(reference=each.reference, kind=each.kind, cash_usd=each.cash_usd, venue_ns=each.venue_ns)
+            for each in records
+            if isinstance(each, EntryRecord)
+        ),
         cash_usd=_cash(records),
         guards=_guards(guards[-1]) if guards else None,
         next_sequence=max(used, default=0) + 1,
@@ -104,14 +123,50 @@ def _books(records: Sequence[Record]) -> tuple[RestoredBook, ...]:
 
 
 def _cash(records: Sequence[Record]) -> Decimal | None:
-    """Cash of the newest equity row, less what fills after it cost."""
+    """Cash of the newest equity row, with what fills, corrections and entries after it moved."""
     at = max((index for index, record in enumerate(records) if isinstance(record, EquityRecord)), default=None)
     if at is None:
         return None
     newest = records[at]
     assert isinstance(newest, EquityRecord), "the index was taken from one"
-    later = [record for record in records[at:] if isinstance(record, FillRecord)]
-    return newest.cash_usd - sum((fill.quantity * fill.price * fill.side.sign for fill in later), Decimal(0))
+    later = records[at:]
+    spent = sum(
+        (fill.quantity * fill.price * fill.side.sign for fill in later if isinstance(fill, FillRecord)), Decimal(0)
+    )
+    moved = sum((each.cash_usd for each in later if isinstance(each, CorrectionRecord | EntryRecord)), Decimal(0))
+    return newest.cash_usd - spent + moved
+
+
+def corrections(records: Sequence[Record]) -> list[CorrectionRecord]:
+    return [record for record in records if isinstance(record, CorrectionRecord)]
+
+
+def _fills(records: Sequence[Record]) -> tuple[RestoredFill, ...]:
+    """Executions with the numbers that count: the newest correction's, where there is one."""
+    corrected = {(each.broker_order_id, each.cumulative_quantity): each for each in corrections(records)}
+    found = []
+    for fill in records:
+        if not isinstance(fill, FillRecord):
+            continue
+        newest = corrected.get((fill.broker_order_id, fill.cumulative_quantity))
+        if newest is not None and not newest.quantity:
+            continue
+        numbers = fill if newest is None else newest
+        execution = Execution(
+            execution_id=fill.execution_id,
+            broker_order_id=fill.broker_order_id,
+            client_order_id=fill.client_order_id,
+            symbol=fill.symbol,
+            side=fill.side,
+            quantity=numbers.quantity,
+            price=numbers.price,
+            cumulative_quantity=fill.cumulative_quantity,
+            venue_ns=fill.venue_ns if newest is None else newest.executed_ns,
+        )
+        found.append(
+            RestoredFill(execution=execution, allocations=numbers.allocations, is_inferred=numbers.source == "inferred")
+        )
+    return tuple(found)
 
 
 def _guards(record: GuardRecord) -> RestoredGuards:

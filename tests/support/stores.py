@@ -24,8 +24,10 @@ import pytest
 from quant_trading_system.core.records import (
     AlertRecord,
     AuditRecord,
+    CorrectionRecord,
     DecisionRecord,
     DriftRecord,
+    EntryRecord,
     EquityRecord,
     FillRecord,
     GuardRecord,
@@ -282,6 +284,44 @@ def a_decision(**changes: Any) -> DecisionRecord:
     return DecisionRecord(**{**fields, **changes})
 
 
+def a_correction(**changes: Any) -> CorrectionRecord:
+    """The venue took half of the fill of `a_fill` back."""
+    told = a_fill()
+    fields: dict[str, Any] = {
+        **STAMPED,
+        "broker_order_id": told.broker_order_id,
+        "cumulative_quantity": told.cumulative_quantity,
+        "execution_id": told.execution_id,
+        "client_order_id": told.client_order_id,
+        "symbol": told.symbol,
+        "side": told.side,
+        "quantity": told.quantity / 2,
+        "price": told.price,
+        "executed_ns": told.venue_ns,
+        "cash_usd": told.quantity / 2 * told.price * told.side.sign,
+        "realised_usd": Decimal(0),
+        "allocations": told.allocations,
+        "source": "broker",
+        "reason": "the broker has other numbers",
+    }
+    return CorrectionRecord(**{**fields, **changes})
+
+
+def an_entry(**changes: Any) -> EntryRecord:
+    fields: dict[str, Any] = {
+        **STAMPED,
+        "kind": "income",
+        "reference": "20261121000000000::dividend",
+        "symbol": Symbol("IBM"),
+        "quantity": Decimal(0),
+        "price": Decimal(0),
+        "cash_usd": Decimal("4.17"),
+        "parts": (),
+        "text": "DIV CDIV cash dividend",
+    }
+    return EntryRecord(**{**fields, **changes})
+
+
 def a_position(**changes: Any) -> PositionRecord:
     fields: dict[str, Any] = {
         **STAMPED,
@@ -328,6 +368,8 @@ def one_of_each() -> list[Record]:
         a_decision(),
         an_order(),
         a_fill(),
+        a_correction(),
+        an_entry(),
         a_position(),
         an_equity(),
         a_guard(),

@@ -8,7 +8,7 @@ unreadable, because half a list must not pass for the truth.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TypeVar
 
@@ -17,7 +17,14 @@ from msgspec import Raw, Struct
 
 from quant_trading_system.adapters.alpaca.failures import Unreadable
 from quant_trading_system.adapters.alpaca.stamps import parse_stamp
-from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerPosition, ClockReading, Execution
+from quant_trading_system.core.broker import (
+    Activity,
+    BrokerAccount,
+    BrokerOrder,
+    BrokerPosition,
+    ClockReading,
+    Execution,
+)
 from quant_trading_system.core.clock import NEW_YORK, to_nanos
 from quant_trading_system.core.types import (
     BrokerOrderId,
@@ -33,6 +40,7 @@ from quant_trading_system.core.types import (
 SHOWN_BYTES_MAX = 200  # of an error body that is no JSON
 LEGS_MAX = 4  # of an option strategy; an order of shares has two
 DIGITS_MAX = 18  # before the point; more is an error of somebody's, not money
+CANCELED = "canceled"
 Value = TypeVar("Value")
 Word = TypeVar("Word", OrderType, TimeInForce)
 
@@ -104,6 +112,20 @@ class _Fill(Struct, kw_only=True):
     price: Decimal
     cum_qty: Decimal
     activity_type: str = "FILL"
+
+
+class _Activity(Struct, kw_only=True):
+    id: str
+    activity_type: str
+    activity_sub_type: str | None = None
+    symbol: str | None = None
+    qty: Decimal | None = None
+    net_amount: Decimal | None = None
+    date: str | None = None
+    created_at: str | None = None
+    group_id: str | None = None
+    description: str | None = None
+    status: str | None = None
 
 
 class _Position(Struct, kw_only=True):
@@ -181,6 +203,11 @@ def parse_orders(body: bytes) -> list[BrokerOrder]:
 def parse_fills(body: bytes) -> list[Execution]:
     """FILL activities."""
     return guarded(lambda: [_execution(wire) for wire in msgspec.json.decode(body, type=list[_Fill])], "activities")
+
+
+def parse_activities(body: bytes) -> list[Activity]:
+    """Activities that are no fills. One that was canceled is told as what takes it back."""
+    return guarded(lambda: [_activity(wire) for wire in msgspec.json.decode(body, type=list[_Activity])], "activities")
 
 
 def parse_positions(body: bytes) -> list[BrokerPosition]:
@@ -268,6 +295,28 @@ def _execution(wire: _Fill) -> Execution:
         cumulative_quantity=finite(wire.cum_qty),
         venue_ns=parse_stamp(wire.transaction_time),
     )
+
+
+def _activity(wire: _Activity) -> Activity:
+    is_canceled = wire.status == CANCELED
+    sign = -1 if is_canceled else 1
+    return Activity(
+        activity_id=f"{wire.id}/{CANCELED}" if is_canceled else wire.id,
+        kind=wire.activity_type,
+        sub_kind=wire.activity_sub_type or "",
+        symbol=Symbol(wire.symbol) if wire.symbol else None,
+        quantity=(_optional(wire.qty) or Decimal(0)) * sign,
+        net_amount_usd=(_optional(wire.net_amount) or Decimal(0)) * sign,
+        group_id=wire.group_id or "",
+        text=wire.description or "",
+        venue_ns=parse_stamp(wire.created_at) if wire.created_at else _day_ns(wire.date or ""),
+        reverses=wire.id if is_canceled else "",
+    )
+
+
+def _day_ns(text: str) -> Nanos:
+    """The beginning of a New York date, for an activity that has no time."""
+    return to_nanos(datetime.combine(date.fromisoformat(text), time(), NEW_YORK))
 
 
 def _position(wire: _Position) -> BrokerPosition:

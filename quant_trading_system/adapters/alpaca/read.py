@@ -21,7 +21,14 @@ from quant_trading_system.adapters.alpaca.failures import BudgetExhausted, Circu
 from quant_trading_system.adapters.alpaca.http import AlpacaHttp, Base, Reply
 from quant_trading_system.adapters.alpaca.limits import Lane
 from quant_trading_system.adapters.alpaca.stamps import format_stamp
-from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerPosition, ClockReading, Execution
+from quant_trading_system.core.broker import (
+    Activity,
+    BrokerAccount,
+    BrokerOrder,
+    BrokerPosition,
+    ClockReading,
+    Execution,
+)
 from quant_trading_system.core.clock import Clock
 from quant_trading_system.core.errors import Refused, Unavailable
 from quant_trading_system.core.events import QuoteSeen, TradeSeen
@@ -59,6 +66,8 @@ class ReadClient:
         self._http = http
         self._clock = clock
         self._rng = rng
+        self.requests = 0
+        """How many requests were made so far, tries included: reconciliation may spend a part of the budget alone."""
 
     async def account(self) -> BrokerAccount:
         return await self._read("/v2/account", answers.parse_account)
@@ -104,15 +113,19 @@ class ReadClient:
 
     async def executions(self, after_ns: Nanos) -> list[Execution]:
         """Every fill after a venue time, oldest first."""
-        found: dict[str, Execution] = {}
-        params = {"after": format_stamp(after_ns), "direction": "asc", "page_size": str(ACTIVITIES_PAGE)}
-        for _ in range(PAGES_MAX):
-            page = await self._read("/v2/account/activities/FILL", answers.parse_fills, params=params)
-            _add_page(found, ((fill.execution_id, fill) for fill in page), is_full=len(page) >= ACTIVITIES_PAGE)
-            if len(page) < ACTIVITIES_PAGE:
-                return list(found.values())
-            params["page_token"] = page[-1].execution_id
-        raise Unavailable(f"more than {PAGES_MAX} pages of fills")
+        return await self._activities(
+            "/v2/account/activities/FILL", answers.parse_fills, lambda fill: fill.execution_id, after_ns
+        )
+
+    async def activities(self, after_ns: Nanos) -> list[Activity]:
+        """Every activity after a venue time that is no fill, oldest first."""
+        return await self._activities(
+            "/v2/account/activities",
+            answers.parse_activities,
+            lambda activity: activity.reverses or activity.activity_id,
+            after_ns,
+            category="non_trade_activity",
+        )
 
     async def bars(
         self,
@@ -167,6 +180,24 @@ class ReadClient:
             params["after_order_id"] = page[-1].broker_order_id
         raise Unavailable(f"more than {PAGES_MAX} pages of {status} orders")
 
+    async def _activities(
+        self,
+        path: str,
+        parse: Callable[[bytes], list[Item]],
+        id_of: Callable[[Item], str],
+        after_ns: int,
+        **more: str,
+    ) -> list[Item]:
+        found: dict[str, Item] = {}
+        params = {"after": format_stamp(after_ns), "direction": "asc", "page_size": str(ACTIVITIES_PAGE), **more}
+        for _ in range(PAGES_MAX):
+            page = await self._read(path, parse, params=params)
+            _add_page(found, ((id_of(item), item) for item in page), is_full=len(page) >= ACTIVITIES_PAGE)
+            if len(page) < ACTIVITIES_PAGE:
+                return list(found.values())
+            params["page_token"] = id_of(page[-1])
+        raise Unavailable(f"more than {PAGES_MAX} pages of {path}")
+
     async def _bars_of_group(self, params: dict[str, str], found: dict[Symbol, list[Bar]]) -> None:
         for _ in range(PAGES_MAX):
             page, token = await self._read("/v2/stocks/bars", history.parse_bars_page, params=params, base=Base.DATA)
@@ -213,6 +244,7 @@ class ReadClient:
         base: Base = Base.TRADING,
     ) -> Value:
         async def once() -> Value:
+            self.requests += 1
             reply = await self._http.request("GET", path, params=params, lane=Lane.POLL, endpoint=endpoint, base=base)
             return parse(_body(reply))
 

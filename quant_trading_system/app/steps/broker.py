@@ -227,6 +227,7 @@ def _build(
         clock=parts.clock,
         since_ns=since,
         oldest_live_ns=lambda: parts.engine.oldest_live_ns,
+        reaches_back_ns=lambda: parts.engine.reaches_back_ns,
     )
     parts.performers = Performers(
         group=parts.group,

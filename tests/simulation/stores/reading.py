@@ -87,20 +87,85 @@ def books(tx: Transaction) -> Answer:
     return sorted((pick(row, *names) for row in tx.rows("positions")), key=lambda row: (row["strategy"], row["symbol"]))
 
 
+def correction_of(tx: Transaction, fill: dict[str, Any]) -> dict[str, Any] | None:
+    """The newest correction of an execution."""
+    found = [
+        row
+        for row in tx.rows("fill_corrections")
+        if (row["broker_order_id"], row["cumulative_quantity"])
+        == (fill["broker_order_id"], fill["cumulative_quantity"])
+    ]
+    return max(found, key=lambda row: row["id"], default=None)
+
+
 @statement(
     "SELECT broker_order_id, cumulative_quantity FROM fills"
-    " WHERE venue_ns >= (SELECT max(venue_ns) FROM fills) - $1 ORDER BY ordinal"
+    " WHERE venue_ns >= (SELECT max(venue_ns) FROM fills) - $1"
+    " AND coalesce((SELECT quantity FROM fill_corrections AS corrected"
+    " WHERE corrected.broker_order_id = fills.broker_order_id"
+    " AND corrected.cumulative_quantity = fills.cumulative_quantity ORDER BY id DESC LIMIT 1), 1) <> 0"
+    " ORDER BY ordinal"
 )
 def known_executions(tx: Transaction, age_ns: int) -> Answer:
     last = largest(tx.rows("fills"), "venue_ns")
     found = [row for row in tx.rows("fills") if row["venue_ns"] >= last - age_ns]
+    found = [row for row in found if (corrected := correction_of(tx, row)) is None or corrected["quantity"] != 0]
     found.sort(key=lambda row: row["ordinal"])
     return [pick(row, "broker_order_id", "cumulative_quantity") for row in found]
 
 
 @statement(
+    "SELECT DISTINCT broker_order_id, cumulative_quantity FROM fill_corrections"
+    " ORDER BY broker_order_id, cumulative_quantity"
+)
+def undone_executions(tx: Transaction) -> Answer:
+    keys = sorted({(row["broker_order_id"], row["cumulative_quantity"]) for row in tx.rows("fill_corrections")})
+    return [{"broker_order_id": order, "cumulative_quantity": cumulative} for order, cumulative in keys]
+
+
+@statement(
+    "SELECT fills.broker_order_id, fills.cumulative_quantity, fills.execution_id, fills.client_order_id,"
+    " fills.symbol, fills.side, coalesce(newest.quantity, fills.quantity) AS quantity,"
+    " coalesce(newest.price, fills.price) AS price, coalesce(newest.executed_ns, fills.venue_ns) AS venue_ns,"
+    " coalesce(newest.allocations, fills.allocations) AS allocations,"
+    " coalesce(newest.source, fills.source) AS source FROM fills"
+    " LEFT JOIN LATERAL (SELECT quantity, price, executed_ns, allocations, source FROM fill_corrections"
+    " AS corrected WHERE corrected.broker_order_id = fills.broker_order_id"
+    " AND corrected.cumulative_quantity = fills.cumulative_quantity ORDER BY id DESC LIMIT 1) AS newest ON true"
+    " WHERE fills.venue_ns >= (SELECT max(venue_ns) FROM fills) - $1 ORDER BY fills.ordinal DESC LIMIT $2"
+)
+def newest_fills(tx: Transaction, age_ns: int, limit: int) -> Answer:
+    last = largest(tx.rows("fills"), "venue_ns")
+    found = [row for row in tx.rows("fills") if row["venue_ns"] >= last - age_ns]
+    found.sort(key=lambda row: -row["ordinal"])
+    names = ("broker_order_id", "cumulative_quantity", "execution_id", "client_order_id", "symbol", "side")
+    answer = []
+    for row in found[:limit]:
+        corrected = correction_of(tx, row)
+        numbers = row if corrected is None else corrected
+        told = row["venue_ns"] if corrected is None else corrected["executed_ns"]
+        answer.append(
+            {**pick(row, *names), **pick(numbers, "quantity", "price", "allocations", "source"), "venue_ns": told}
+        )
+    return answer
+
+
+@statement(
+    "SELECT reference, kind, cash_usd, venue_ns FROM ledger_entries"
+    " WHERE venue_ns >= (SELECT max(venue_ns) FROM ledger_entries) - $1 ORDER BY id"
+)
+def entries(tx: Transaction, age_ns: int) -> Answer:
+    last = largest(tx.rows("ledger_entries"), "venue_ns")
+    found = [row for row in tx.rows("ledger_entries") if row["venue_ns"] >= last - age_ns]
+    found.sort(key=lambda row: row["id"])
+    return [pick(row, "reference", "kind", "cash_usd", "venue_ns") for row in found]
+
+
+@statement(
     "SELECT cash_usd - coalesce((SELECT sum(CASE side WHEN 'buy' THEN quantity * price ELSE -quantity * price END)"
     " FROM fills WHERE fills.ordinal > newest.ordinal), 0)"
+    " + coalesce((SELECT sum(cash_usd) FROM fill_corrections WHERE fill_corrections.ordinal > newest.ordinal), 0)"
+    " + coalesce((SELECT sum(cash_usd) FROM ledger_entries WHERE ledger_entries.ordinal > newest.ordinal), 0)"
     " FROM (SELECT cash_usd, ordinal FROM equity ORDER BY id DESC LIMIT 1) AS newest"
 )
 def cash(tx: Transaction) -> Answer:
@@ -110,7 +175,13 @@ def cash(tx: Transaction) -> Answer:
             for row in tx.rows("fills")
             if row["ordinal"] > last["ordinal"]
         )
-        return one(cash_usd=last["cash_usd"] - (spent or 0))
+        moved = total(
+            row["cash_usd"]
+            for table in ("fill_corrections", "ledger_entries")
+            for row in tx.rows(table)
+            if row["ordinal"] > last["ordinal"]
+        )
+        return one(cash_usd=last["cash_usd"] - (spent or 0) + (moved or 0))
     return []
 
 

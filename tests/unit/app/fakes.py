@@ -13,7 +13,7 @@ from quant_trading_system.adapters.alpaca.cancel import CancelReply
 from quant_trading_system.adapters.alpaca.limits import Lane as RequestLane
 from quant_trading_system.adapters.alpaca.orders import payload
 from quant_trading_system.app.inbox import Inbox
-from quant_trading_system.core.broker import BrokerAccount, BrokerOrder, BrokerPosition, Execution
+from quant_trading_system.core.broker import Activity, BrokerAccount, BrokerOrder, BrokerPosition, Execution
 from quant_trading_system.core.errors import Unavailable
 from quant_trading_system.core.events import AnyEvent
 from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, Latch, MonoNanos, Nanos, Store
@@ -152,6 +152,8 @@ class ScriptedRead:
         self.on_positions: Callable[[], None] = lambda: None
         self.asked: list[str] = []
         self.after_ns: list[int] = []
+        self.activities_after_ns: list[int] = []
+        self.requests = 0
         self.by_client_id: dict[str, BrokerOrder] = {}
 
     async def open_orders(self) -> Sequence[BrokerOrder]:
@@ -177,12 +179,18 @@ class ScriptedRead:
         await self._read("executions")
         return []
 
+    async def activities(self, after_ns: Nanos) -> Sequence[Activity]:
+        self.activities_after_ns.append(after_ns)
+        await self._read("activities")
+        return []
+
     async def order_by_client_id(self, client_order_id: ClientOrderId) -> BrokerOrder | None:
         await self._read("order_by_client_id")
         return self.by_client_id.get(client_order_id)
 
     async def _read(self, name: str) -> None:
         self.asked.append(name)
+        self.requests += 1
         await asyncio.sleep(self.read_seconds)
         if self.error is not None:
             raise self.error

@@ -18,6 +18,7 @@ from quant_trading_system.orders.reconcile import (
     AdoptOrder,
     AdoptPosition,
     BookExecution,
+    Degrade,
     DifferenceKind,
     LockSymbol,
     ObserveOrder,
@@ -174,8 +175,8 @@ def test_a_position_of_the_other_sign_locks_at_once_and_is_adjusted_after_two_si
     books = ours(IBM=100)
     assert kinds(books, shown) == [DifferenceKind.SIGN_FLIP]
     assert seen_at((0, books, shown), (15, books, shown)) == [
-        [LockSymbol, Wait],
-        [AdjustPosition, LockSymbol, RaiseAlert],
+        [LockSymbol, Degrade, Wait],
+        [AdjustPosition, LockSymbol, Degrade, RaiseAlert],
     ]
 
 
@@ -297,7 +298,7 @@ def _carry_out(
             held[symbol] = quantity
         case SetCash(cash_usd=cash):
             money[0] = cash
-        case LockSymbol() | RaiseAlert() | Wait():
+        case LockSymbol() | RaiseAlert() | Wait() | Degrade():
             pass
         case _:
             pytest.fail(f"{action} was not expected")

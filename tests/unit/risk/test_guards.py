@@ -214,6 +214,7 @@ def test_a_base_that_stays_the_same_is_believed_after_a_minute():
 def test_deposits_and_withdrawals_are_neither_gain_nor_loss():
     desk = Desk()
     desk.equity("100000")
+    desk.guards.on_flow(Decimal(-10_000))
     desk.equity("90000", flows="-10000")
     assert desk.guards.day_pnl_usd == 0
     assert desk.guards.drawdown_ratio == 0

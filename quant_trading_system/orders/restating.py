@@ -1,0 +1,130 @@
+"""Executions that are not what they were booked as, and fills that only a status tells. Decides by evidence.
+
+The list of executions alone proves nothing, because it may lag. That one is gone, or has other numbers, is believed
+where the order's own picture or the position at the broker says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from decimal import Decimal
+
+from quant_trading_system.core.broker import BrokerOrder, Execution
+from quant_trading_system.core.events import BrokerSnapshot
+from quant_trading_system.core.money import ZERO, plain
+from quant_trading_system.core.types import BrokerOrderId, ExecutionId, Symbol
+from quant_trading_system.orders.differences import Difference, DifferenceKind, OurBooks
+from quant_trading_system.orders.order import Order
+
+PRICE_TOLERANCE_USD = Decimal("0.00005")
+"""Stream and activities may round a price differently; half of the smallest tick is no correction."""
+
+Held = Callable[[Symbol], Decimal]
+Numbers = Mapping[Decimal, tuple[Decimal, Decimal]]
+
+
+def changed_orders(
+    ours: OurBooks, snapshot: BrokerSnapshot, expected: Mapping[Symbol, Decimal], held: Held
+) -> list[Difference]:
+    """Orders of which the broker has other executions than we booked; `expected` counts what is listed and missing."""
+    pictures = {order.broker_order_id: order for order in (*snapshot.closed_orders, *snapshot.open_orders)}
+    listed: dict[BrokerOrderId, list[Execution]] = {}
+    for fill in snapshot.executions:
+        listed.setdefault(fill.broker_order_id, []).append(fill)
+    found = []
+    for order_id, booked in ours.whole_orders.items():
+        theirs = listed.get(order_id, [])
+        if not _differs(_numbers(booked), _numbers(theirs)):
+            continue
+        symbol = booked[0].symbol
+        missing = [fill for fill in theirs if not ours.is_booked((order_id, fill.cumulative_quantity))]
+        settled = expected.get(symbol, ZERO) - _signed(booked) - _signed(missing) + _signed(theirs)
+        if not _is_borne_out(booked, theirs, pictures.get(order_id), settled == held(symbol)):
+            continue
+        found.append(
+            Difference(
+                kind=DifferenceKind.CHANGED_EXECUTION,
+                key=order_id,
+                symbol=symbol,
+                ours=_say(booked),
+                brokers=_say(theirs),
+                gap=_worth(theirs) - _worth(booked),
+                executions=tuple(sorted(theirs, key=lambda fill: fill.cumulative_quantity)),
+            )
+        )
+    return found
+
+
+def inferred_fills(
+    ours: OurBooks, snapshot: BrokerSnapshot, expected: Mapping[Symbol, Decimal], held: Held, *, without: Set[str]
+) -> list[Execution]:
+    """Fills that an order's picture shows, the position confirms, and no execution tells."""
+    known = {order.broker_order_id: order for order in ours.orders if order.broker_order_id is not None}
+    listed: dict[BrokerOrderId, Decimal] = {}
+    for fill in snapshot.executions:
+        listed[fill.broker_order_id] = listed.get(fill.broker_order_id, ZERO) + fill.quantity
+    found = []
+    for shown in (*snapshot.closed_orders, *snapshot.open_orders):
+        order = known.get(shown.broker_order_id)
+        if order is None or shown.broker_order_id in without:
+            continue
+        told = max(order.executed_quantity, listed.get(shown.broker_order_id, ZERO))
+        rest = shown.filled_quantity - told
+        signed = rest * shown.side.sign
+        if rest > ZERO and expected.get(shown.symbol, ZERO) + signed == held(shown.symbol):
+            found.append(_inferred(order, shown, told, rest))
+    return found
+
+
+def _inferred(order: Order, shown: BrokerOrder, told: Decimal, rest: Decimal) -> Execution:
+    """What the status tells of a fill: its shares, and the price that makes the average."""
+    price = shown.filled_average_price or shown.limit_price or order.reference_price
+    if shown.filled_average_price is not None and told == order.executed_quantity:
+        value = shown.filled_average_price * shown.filled_quantity - order.filled_value_usd
+        price = value / rest if value > ZERO else price
+    return Execution(
+        execution_id=ExecutionId(f"{shown.broker_order_id}:{plain(shown.filled_quantity)}"),
+        broker_order_id=shown.broker_order_id,
+        client_order_id=shown.client_order_id,
+        symbol=shown.symbol,
+        side=shown.side,
+        quantity=rest,
+        price=price.quantize(Decimal("0.000001")),
+        cumulative_quantity=shown.filled_quantity,
+        venue_ns=shown.updated_ns,
+    )
+
+
+def _numbers(fills: Sequence[Execution]) -> Numbers:
+    return {fill.cumulative_quantity: (fill.quantity, fill.price) for fill in fills}
+
+
+def _differs(ours: Numbers, theirs: Numbers) -> bool:
+    """Whether something we booked is gone or has other numbers; what was added is a missing fill."""
+    for cumulative, (quantity, price) in ours.items():
+        told = theirs.get(cumulative)
+        if told is None or told[0] != quantity or abs(told[1] - price) > PRICE_TOLERANCE_USD:
+            return True
+    return False
+
+
+def _is_borne_out(
+    booked: Sequence[Execution], theirs: Sequence[Execution], picture: BrokerOrder | None, position_agrees: bool
+) -> bool:
+    has = sum((fill.quantity for fill in theirs), ZERO)
+    had = sum((fill.quantity for fill in booked), ZERO)
+    if has == had:
+        return True  # as many shares at another price: only the list can say so
+    return position_agrees or (picture is not None and picture.filled_quantity == has)
+
+
+def _signed(fills: Sequence[Execution]) -> Decimal:
+    return sum((fill.quantity * fill.side.sign for fill in fills), ZERO)
+
+
+def _worth(fills: Sequence[Execution]) -> Decimal:
+    return sum((fill.quantity * fill.price * fill.side.sign for fill in fills), ZERO)
+
+
+def _say(fills: Sequence[Execution]) -> str:
+    return "; ".join(f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}" for fill in fills) or "no execution"
