@@ -28,11 +28,18 @@ SLOW_MACHINE = {"QTS__RISK__LOOP_LAG_SECONDS_MAX": "1.0", "QTS__RISK__COMMIT_P99
 class Process:
     """A child whose output goes to a file; killed with its group when the test ends."""
 
-    def __init__(self, arguments: Sequence[str], *, log: Path, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        environ: dict[str, str] | None = None,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.log = log
         with log.open("ab") as stream:
             self.popen = subprocess.Popen(
-                [sys.executable, str(ROOT / "main.py"), *arguments],
+                [sys.executable, *launcher, str(ROOT / "main.py"), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -78,13 +85,19 @@ class DaemonProcess(Process):
     """`trade`, with its HTTP interface."""
 
     def __init__(
-        self, state_dir: Path, *arguments: str, log: Path | None = None, environ: dict[str, str] | None = None
+        self,
+        state_dir: Path,
+        *arguments: str,
+        log: Path | None = None,
+        environ: dict[str, str] | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
         self.state_dir = state_dir
         super().__init__(
             ["trade", "--state-dir", str(state_dir), "--http", "127.0.0.1:0", *arguments],
             log=log or state_dir.parent / f"{state_dir.name}.log",
             environ=environ,
+            launcher=launcher,
         )
 
     def wait_ready(self) -> DaemonProcess:
