@@ -36,7 +36,7 @@ from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Mod
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
 LAST_PASS_SECONDS_MAX = 1.0
-STEP_SECONDS_MAX = 95.0  # systemd waits so long for the next step
+STEP_SECONDS_MAX = 160.0  # systemd waits so long for the next step
 
 StepEntry = tuple[str, float, Callable[..., object]]
 STEPS: tuple[StepEntry, ...] = (
@@ -44,10 +44,10 @@ STEPS: tuple[StepEntry, ...] = (
     ("observability", 10.0, observability),
     ("database", 90.0, database),
     ("Redis", 30.0, redis),
-    ("broker", 60.0, broker),
+    ("broker", 95.0, broker),
     ("risk", 15.0, risk),
     ("models and strategies", 60.0, strategies),
-    ("market data", 60.0, market_data),
+    ("market data", 155.0, market_data),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.core.types import NANOS_PER_SECOND, InstrumentClass, Nanos, Symbol
 from quant_trading_system.core.values import Bar, Instrument
 
@@ -22,12 +23,11 @@ async def read_instruments(parts: Parts) -> tuple[tuple[Instrument, ...], list[S
         VenueError: the broker does not answer.
     """
     symbols = parts.engine.symbols
-    assets = {asset.symbol: asset for asset in await parts.read.assets()}
+    assets = {asset.symbol: asset for asset in await ask_patiently(parts.read.assets)}
     unknown = sorted(symbol for symbol in symbols if symbol not in assets)
     now_ns = parts.clock.venue_ns()
-    daily = await parts.read.bars(
-        symbols, start_ns=Nanos(now_ns - CALENDAR_DAYS * DAY_NS), end_ns=now_ns, timeframe="1Day"
-    )
+    since_ns = Nanos(now_ns - CALENDAR_DAYS * DAY_NS)
+    daily = await ask_patiently(lambda: parts.read.bars(symbols, start_ns=since_ns, end_ns=now_ns, timeframe="1Day"))
     classes = parts.settings.universe.classes
     instruments = []
     for symbol in symbols:

@@ -46,11 +46,12 @@ Word = TypeVar("Word", OrderType, TimeInForce)
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """An error body. `code` is None where the body had none or was no JSON object."""
+    """An error body. `code` is None where the body had none or was no JSON object (`is_page`: a proxy's page)."""
 
     code: int | None
     message: str
     extra: dict[str, object] = {}
+    is_page: bool = False
 
 
 class Asset(Struct, frozen=True, kw_only=True):
@@ -184,7 +185,7 @@ def parse_refusal(body: bytes) -> Refusal:
         content = None
     if not isinstance(content, dict):
         text = " ".join(body[:SHOWN_BYTES_MAX].decode("utf-8", "replace").split())
-        return Refusal(code=None, message=text or "empty body")
+        return Refusal(code=None, message=text or "empty body", is_page=True)
     code = content.pop("code", None)
     message = content.pop("message", "")
     return Refusal(code=code if type(code) is int else None, message=str(message), extra=content)

@@ -13,6 +13,10 @@ class CircuitOpen(Unavailable):
     """The target failed too often lately and is being left alone. Nothing was sent."""
 
 
+class Unreachable(Unavailable):
+    """No connection was made: nobody is there, or the way there is closed."""
+
+
 class RateLimited(Unavailable):
     """A read was answered 429. Asking again at once would make it worse."""
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 from yarl import URL
 
 from quant_trading_system.adapters.alpaca.credentials import Credentials
+from quant_trading_system.adapters.alpaca.failures import Unreachable
 from quant_trading_system.adapters.alpaca.gated import GatedPayload
 from quant_trading_system.adapters.alpaca.hosts import Endpoints, check_endpoints, tls_context
 from quant_trading_system.adapters.alpaca.limits import BreakerState, CircuitBreaker, Lane, RequestBudget
@@ -164,7 +165,7 @@ class AlpacaHttp:
                 code = "refused_locally"
                 raise payload.refusal from None
             permit.fail()
-            failure = InDoubt if payload is not None and payload.has_left else Unavailable
+            failure = InDoubt if payload is not None and payload.has_left else _harmless(error)
             raise failure(f"{endpoint}: {code}{_words(error)}") from error
         else:
             code = str(reply.status)
@@ -243,6 +244,12 @@ def _words(error: Exception) -> str:
         words = os.strerror(cause.errno) if cause.errno is not None and cause.errno > 0 else str(cause)
         return f": {error.host}:{error.port}: {words}"
     return f": {error}" if str(error) else ""
+
+
+def _harmless(error: Exception) -> type[Unavailable]:
+    """What a failure is of which no byte arrived, or which only read."""
+    no_connection = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    return Unreachable if no_connection else Unavailable
 
 
 def _kind(error: Exception) -> str:

@@ -287,7 +287,7 @@ def _body(reply: Reply) -> bytes:
     text = f"answer {reply.status}, code {refusal.code}: {refusal.message}"
     if reply.status == 429:
         raise RateLimited(text)
-    if reply.status == 404 and refusal.code is None:
+    if refusal.is_page or (reply.status == 404 and refusal.code is None):
         raise Unreadable(text)  # a gateway's 404 is not the broker's: it must not read as "there is none"
     if 400 <= reply.status < 500 and reply.status != 408:
         raise Refused(http_status=reply.status, code=refusal.code, message=refusal.message, extra=refusal.extra)

@@ -18,6 +18,7 @@ from quant_trading_system.app.engine_loop import EngineLoop
 from quant_trading_system.app.gateway import OrderGateway
 from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.app.performers import Performers
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.app.settings import Settings, to_limits, to_strategies
@@ -46,7 +47,7 @@ from quant_trading_system.persistence.recovery import load_restored
 from quant_trading_system.risk.healing import HealingLimits
 
 SYMBOLS_OF_EXCHANGE_MAX = 200
-RECONCILED_SECONDS_MAX = 30.0
+RECONCILED_SECONDS_MAX = 45.0  # a login that is never answered takes ten of them
 TASKS_STOP_SECONDS_MAX = 2.0
 BEAT_SECONDS_MAX = 10.0  # invariant I26
 LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
@@ -129,7 +130,7 @@ async def _verify_account(parts: Parts) -> BrokerAccount:
         TemporaryFailure: the broker cannot be reached.
     """
     try:
-        account = await parts.read.account()
+        account = await ask_patiently(parts.read.account)
     except Refused as error:
         raise OperatorError(
             f"the broker refused the keys: {error}",
@@ -163,7 +164,7 @@ async def _verify_account(parts: Parts) -> BrokerAccount:
 
 async def _anchor(parts: Parts) -> None:
     try:
-        reading = await anchor_clock(parts)
+        reading = await ask_patiently(lambda: anchor_clock(parts))
     except VenueError as error:
         raise TemporaryFailure(f"the broker's clock cannot be read: {error}") from error
     parts.inbox.put(ClockSeen(reading=reading, **stamps(parts.clock)), Lane.OPERATOR)
@@ -175,7 +176,7 @@ async def _symbols(parts: Parts) -> tuple[Symbol, ...]:
     if universe.symbols is not None:
         chosen = [Symbol(symbol) for symbol in universe.symbols]
     elif parts.mode is Mode.SIM:
-        assets: list[Asset] = await parts.read.assets()
+        assets: list[Asset] = await ask_patiently(parts.read.assets)
         chosen = sorted(asset.symbol for asset in assets if asset.tradable)[:SYMBOLS_OF_EXCHANGE_MAX]
     else:
         chosen = [Symbol("AAPL"), Symbol("MSFT"), Symbol("GOOGL")]  # R219

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from quant_trading_system.adapters.alpaca.data_stream import DataStream
+from quant_trading_system.adapters.alpaca.data_stream import CONNECTION_LIMIT, DataStream
 from quant_trading_system.adapters.alpaca.streaming import StreamSettings
 from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.waiting import wait_until
-from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure, VenueError
+from quant_trading_system.core.errors import ExitCode, OperatorError, TemporaryFailure, Unavailable, VenueError
 from quant_trading_system.core.events import (
     BarSeen,
     HistorySeen,
@@ -28,6 +29,8 @@ from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Nan
 
 SUBSCRIBED_SECONDS_MAX = 20.0
 FRESH_SECONDS_MAX = 10.0
+REAPED_SECONDS_MAX = 95.0  # Alpaca drops a connection that is gone after about 90 s
+CONNECTION_LIMIT_WORDS = f"feed error {CONNECTION_LIMIT}"
 STREAM_STOP_SECONDS_MAX = 1.5
 DAYS_BACK_NS = 5 * 86_400 * NANOS_PER_SECOND  # the last session even before a long weekend
 KINDS = ((TradeSeen, "trade"), (QuoteSeen, "quote"), (BarSeen, "bar"), (StatusSeen, "status"))
@@ -66,6 +69,16 @@ async def market_data(parts: Parts) -> AsyncIterator[str]:
     failpoint("step.market_data.left")
 
 
+async def _is_subscribed(parts: Parts, problems: list[str]) -> bool:
+    """Until the feed is up. One that counts our last connection still, as after a crash, is given time to drop it."""
+    if await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
+        return True
+    if not problems or CONNECTION_LIMIT_WORDS not in problems[-1]:
+        return False
+    parts.edge.say(f"      the feed still counts an earlier connection; waiting up to {REAPED_SECONDS_MAX:.0f} s")
+    return await wait_until(lambda: parts.engine.is_feed_up, timeout_s=REAPED_SECONDS_MAX)
+
+
 async def _may_cycle(parts: Parts, reason: str) -> bool:
     """A silent feed: its connection is made anew, as long as the day's budget lasts."""
     return await parts.healer.ask(HealingAction.SOCKET_CYCLE, Stream.MARKET_DATA.value, reason)
@@ -80,7 +93,7 @@ async def _wait_subscribed(parts: Parts, problems: list[str]) -> None:
     Raises:
         TemporaryFailure: not in time.
     """
-    while not await wait_until(lambda: parts.engine.is_feed_up, timeout_s=SUBSCRIBED_SECONDS_MAX):
+    while not await _is_subscribed(parts, problems):
         why = problems[-1] if problems else "no answer"
         said = f"market data not subscribed within {SUBSCRIBED_SECONDS_MAX:.0f} s: {why}"
         if not parts.settings.trade.is_standby:
@@ -134,9 +147,13 @@ async def _warm_up(parts: Parts) -> int:
     now_ns = parts.clock.venue_ns()
     started_ns = parts.clock.mono_ns()
     try:
-        history = await parts.read.bars(
-            parts.engine.streamed_symbols, start_ns=Nanos(now_ns - DAYS_BACK_NS), end_ns=now_ns, timeframe="1Min"
+        history = await ask_patiently(
+            lambda: parts.read.bars(
+                parts.engine.streamed_symbols, start_ns=Nanos(now_ns - DAYS_BACK_NS), end_ns=now_ns, timeframe="1Min"
+            )
         )
+    except Unavailable as error:
+        raise TemporaryFailure(f"history for the warm-up cannot be read: {error}") from error
     except VenueError as error:
         raise OperatorError(
             f"history for the warm-up cannot be read: {error}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -19,8 +20,10 @@ MATCH_EVERY_S = 0.25
 
 def make_app(desk: Desk) -> web.Application:
     @web.middleware
-    async def stamp_answers(request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:  # type: ignore[type-arg]
-        answer: web.StreamResponse = await handler(request)  # type: ignore[operator]
+    async def stamp_answers(
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        answer = await handler(request)
         if not answer.prepared:
             answer.headers["Date"] = desk.time.http_date()
             answer.headers["X-Request-ID"] = f"{desk.requests:032x}"
@@ -33,6 +36,12 @@ def make_app(desk: Desk) -> web.Application:
     return app
 
 
+def tell_port(path: str, port: int) -> None:
+    half = Path(f"{path}.part")
+    half.write_text(str(port))
+    half.rename(path)
+
+
 async def serve(arguments: argparse.Namespace) -> None:
     time = VenueTime(start_ns=arguments.start_ns, real_ns=arguments.real_ns, speed=arguments.speed)
     only = tuple(filter(None, arguments.only.split(",")))
@@ -42,10 +51,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    half = Path(f"{arguments.port_file}.part")
-    half.write_text(str(port))
-    half.rename(arguments.port_file)
+    tell_port(arguments.port_file, runner.addresses[0][1])
     while True:
         await asyncio.sleep(MATCH_EVERY_S)
         desk.books.match()

@@ -197,6 +197,11 @@ class Books:
             if order.status in ("new", "partially_filled", "pending_cancel"):
                 self._match(order)
 
+    def fill_whole(self, order: Order) -> None:
+        """The venue fills it at its own price, before anything else can be done with it."""
+        price = order.limit_price or self._market.quote(order.symbol, self._now_ns())[1]
+        self._fill(order, order.rest, price)
+
     def available(self, symbol: str) -> Decimal:
         """Shares that no open sale holds."""
         held = sum(

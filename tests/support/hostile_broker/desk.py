@@ -66,7 +66,12 @@ class Desk:
             "cash": text(books.cash),
             "positions": {symbol: text(qty) for symbol, qty in sorted(books.positions.items())},
             "executions": [
-                {"order_id": each.order_id, "qty": text(each.qty), "price": text(each.price), "cum_qty": text(each.cum_qty)}
+                {
+                    "order_id": each.order_id,
+                    "qty": text(each.qty),
+                    "price": text(each.price),
+                    "cum_qty": text(each.cum_qty),
+                }
                 for each in books.executions
             ],
             "orders": [

@@ -38,7 +38,8 @@ class HostileBroker:
             )  # fmt: skip
         deadline_s = time.monotonic() + START_SECONDS_MAX
         while not port_file.exists():
-            assert self._process.poll() is None and time.monotonic() < deadline_s, self.log.read_text()
+            assert self._process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline_s, self.log.read_text()
             time.sleep(0.05)
         self.url = f"http://127.0.0.1:{port_file.read_text()}"
 

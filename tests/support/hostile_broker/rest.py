@@ -18,7 +18,9 @@ from tests.support.hostile_broker.market import is_session_day, session_ns
 from tests.support.hostile_broker.times import EASTERN, NANOS, as_utc, eastern_stamp, parse
 
 TRADING = "application/json; charset=UTF-8"
-HTML_502 = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>"
+HTML_502 = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>"
+)
 HTML_401 = "<html><head><title>401 Authorization Required</title></head><body><hr><center>nginx</center></body></html>"
 HTML_504 = "<html><body><h1>504 Gateway Time-out</h1>\nThe server didn't respond in time.\n</body></html>"
 SILENCE_S = 25.0
@@ -271,7 +273,7 @@ class Rest:
         try:
             order = self._find(request)
             if fault == "fill_first" and order.status in ("new", "partially_filled"):
-                desk.books._fill(order, order.rest, order.limit_price or desk.market.quote(order.symbol, desk.now_ns())[1])
+                desk.books.fill_whole(order)
             desk.books.cancel(order)
         except Refused as refused:
             return self._json(refused.body, refused.status)
@@ -350,7 +352,9 @@ class Rest:
 
     async def configurations(self, _request: web.Request) -> web.StreamResponse:
         flags = dict.fromkeys(("no_shorting", "suspend_trade", "ptp_no_exception_entry"), False)
-        return self._json({**flags, "fractional_trading": True, "max_margin_multiplier": "1", "trade_confirm_email": "all"})
+        return self._json(
+            {**flags, "fractional_trading": True, "max_margin_multiplier": "1", "trade_confirm_email": "all"}
+        )
 
     # hours and instruments
 
@@ -378,9 +382,8 @@ class Rest:
         start, end = parse(request.query["start"]), parse(request.query["end"])
         days = [as_utc(at).date() for at in range(start, end + 1, 86_400 * NANOS)]
         hours = {"open": "09:30", "close": "16:00", "session_open": "0400", "session_close": "2000"}
-        return self._json([
-            {"date": day.isoformat(), **hours, "settlement_date": day.isoformat()} for day in days if is_session_day(day)
-        ])  # fmt: skip
+        days = [day for day in days if is_session_day(day)]
+        return self._json([{"date": day.isoformat(), **hours, "settlement_date": day.isoformat()} for day in days])
 
     async def assets(self, _request: web.Request) -> web.StreamResponse:
         return self._json([wire.asset_body(symbol) for symbol in self._desk.market.symbols])

@@ -69,7 +69,9 @@ TABLE: dict[str, tuple[Entry, ...]] = {
 class Schedule:
     """Draws what happens at each opportunity. A swarm: each seed leaves about half of the kinds out."""
 
-    def __init__(self, seed: int, *, is_rude_start: bool = False, boost: float = 1.0, only: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, seed: int, *, is_rude_start: bool = False, boost: float = 1.0, only: tuple[str, ...] = ()
+    ) -> None:
         self._rng = random.Random(seed)
         self._boost = boost
         self.is_on = is_rude_start

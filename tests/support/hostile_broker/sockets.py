@@ -1,4 +1,4 @@
-"""Both WebSockets: `trade_updates` in binary frames, market data as msgpack or JSON, and how each of them misbehaves."""
+"""Both WebSockets: `trade_updates` in binary frames, market data as msgpack or JSON, and how each misbehaves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 from aiohttp import WSMsgType, web
 
 from tests.support.hostile_broker import schedule as points
@@ -88,7 +88,10 @@ class _TradeSession:
             return
         refused = is_new_form and self._login == "new_form_refused"
         self._is_authorized = keys == self._desk.keys and not refused
-        data: dict[str, str] = {"action": "authenticate", "status": "authorized" if self._is_authorized else "unauthorized"}
+        data: dict[str, str] = {
+            "action": "authenticate",
+            "status": "authorized" if self._is_authorized else "unauthorized",
+        }
         if not self._is_authorized:
             data["message"] = "access key verification failed"
         elif not is_new_form:
@@ -308,8 +311,11 @@ class _DataSession:
                     {"T": "x", "S": symbol, "i": 3, "x": "V", "p": 1.0, "s": 1, "a": "C", "t": at, "z": "C"},
                 ]  # fmt: skip
             case "unknown_kind":
-                return [{"T": "zz", "S": symbol, "t": at, "nobody": ["knows"]}, {"T": "q", "S": symbol, "t": at, "bp": 0,
-                         "bs": 0, "ap": 0, "as": 0, "c": None, "z": "C", "new_key": 1}]  # fmt: skip
+                nothing = dict.fromkeys(("bp", "bs", "ap", "as"), 0)  # no quote on either side
+                return [
+                    {"T": "zz", "S": symbol, "t": at, "nobody": ["knows"]},
+                    {"T": "q", "S": symbol, "t": at, **nothing, "c": None, "z": "C", "new_key": 1},
+                ]
         return []
 
     async def _error(self, code: int, text: str, *, closes: bool = False) -> None:

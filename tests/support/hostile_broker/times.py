@@ -13,7 +13,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class VenueTime:
-    """`start_ns` was shown when the real clock showed `real_ns`; since then `speed` venue seconds pass in a real one."""
+    """`start_ns` was shown when the real clock showed `real_ns`; since then `speed` seconds pass in a real one."""
 
     def __init__(self, *, start_ns: int, real_ns: int, speed: float) -> None:
         self._start_ns = start_ns
