@@ -84,6 +84,11 @@ class Checkers:
         for judge in self._judges:
             judge.on_crash()
 
+    def on_exit(self, code: int) -> None:
+        """A process of the daemon ended by itself; `on_crash` follows."""
+        for judge in self._judges:
+            judge.on_exit(code)
+
     def at_end(self) -> None:
         """The market's time is over."""
         for judge in self._judges:

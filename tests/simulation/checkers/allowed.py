@@ -38,7 +38,8 @@ LINK_LOST_NS = 5 * SECOND_NS
 last look before the write is at latch, state, lease and limits alone (design, Orders 3)."""
 FRESH_S = 45.0
 LEASE_MARGIN_S = 2.0
-FEED_S, QUOTE_S = 2.1, 61.0
+FEED_S, QUOTE_S = 5.1, 61.0
+"""The ceilings of control P15: a world may move the limits within them, not beyond."""
 
 
 class Allowed(Judge):

@@ -17,7 +17,7 @@ from quant_trading_system.core.types import Latch, Severity, TradingState
 from quant_trading_system.engine.engine import Engine
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
-from tests.simulation.plan import CHAOS_S, RUN_S
+from tests.simulation.plan import CHAOS_S, HEAL_S, RUN_S
 
 AGREED_S = 2 * 15.0 + 5.0
 """Two periods of reconciliation and five seconds (I15)."""
@@ -35,8 +35,14 @@ LASTING = {
     "reconciliation_age": (), "drift": (), "loop_lag": (), "clock_skew": (), "disk": (), "commit_latency": (),
     "inbox_overflow": (), "incidents": (), "healing": (),
 }  # fmt: skip
-"""Causes that may outlast the faults: latched ones and those that wait for 300 quiet seconds (controls.md). With kinds:
+"""Causes that may outlast the faults: latched ones and those that wait for quiet seconds (controls.md). With kinds:
 only where one of these was planned; without: where any fault was."""
+QUIET = frozenset({"reconciliation_age", "drift", "loop_lag", "clock_skew", "disk", "commit_latency", "inbox_overflow"})
+EXITS = {
+    6: ("login_refused", "rest_down", "blackhole", "read_fails", "connect_refused", "swizzle", "rate_limited"),
+    7: ("database_emptied", "lease_lost", "takeover", "second_daemon", "suspend", "disk_full", "latch_torn"),
+}
+"""Exit codes that need a fault of one of these kinds; 5 and 75 (try again) need any, the others never happen."""
 
 
 class Ending(Judge):
@@ -54,6 +60,15 @@ class Ending(Judge):
 
     def on_start(self) -> None:
         self._born_s = self.world.elapsed_s
+
+    def on_exit(self, code: int) -> None:
+        """A process ended by itself: with a reason that the plan holds, and never of a bug."""
+        kinds = EXITS.get(code)
+        is_expected = code == 0 or (code in (5, 75) and bool(self.world.plan.faults))
+        if kinds is not None:
+            is_expected = self.notes.has_planned(*kinds)
+        if not is_expected:
+            self.notes.fail("exit", str(code), f"the daemon ended with exit code {code}")
 
     def on_crash(self) -> None:
         self._books_agreed_s = self._orders_agreed_s = self._known_s = None
@@ -170,7 +185,8 @@ class Ending(Judge):
         has_faults = bool(self.world.plan.faults)
         for cause in desk.guards.causes():
             kinds = LASTING.get(cause.cause)
-            if kinds is None or not has_faults or (kinds and not self.notes.has_planned(*kinds)):
+            is_quiet_over = cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < HEAL_S
+            if is_quiet_over or kinds is None or not has_faults or (kinds and not self.notes.has_planned(*kinds)):
                 yield f"the state is {desk.guards.state} for {cause.cause}: {cause.detail}"
         if desk.guards.state is not TradingState.ACTIVE and not desk.guards.causes():
             yield f"the state is {desk.guards.state} without a cause"

@@ -44,5 +44,8 @@ class Judge:
     def on_crash(self) -> None:
         """A process of the daemon is gone."""
 
+    def on_exit(self, code: int) -> None:
+        """A process of the daemon ended by itself."""
+
     def at_end(self) -> None:
         """The market's time is over."""
