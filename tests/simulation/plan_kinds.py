@@ -77,11 +77,11 @@ AFTER_OPEN = Span(330, 400)
 OFTEN = Span(0.2, 1.0)
 SOMETIMES = Span(0.05, 0.6)
 LOST_HOW = Choice(("timeout", "reset", "502", "503", "504"))
-BODY_STATUSES = (
+LIVE_WORDS = (
     "accepted", "pending_new", "accepted_for_bidding", "pending_review", "held", "stopped", "suspended", "calculated",
-    "done_for_day", "rejected", "canceled", "expired", "pending_cancel", "pending_replace", "replaced", "filled",
-    "partially_filled", "new", "a_word_nobody_knows",
+    "done_for_day", "pending_cancel", "pending_replace", "new", "a_word_nobody_knows",
 )  # fmt: skip
+"""Words that say an order may live. A final word that is not so has no anchor: a broker that says it is believed."""
 REFUSALS = (
     "403 40310000 insufficient buying power",
     "403 40310000 potential wash trade detected. use complex orders",
@@ -127,7 +127,10 @@ KINDS: tuple[Kind, ...] = (
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price",
           SHORT, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
     _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", SHORT,
-          probability=OFTEN, status=Choice(BODY_STATUSES)),
+          probability=OFTEN, status=Choice(LIVE_WORDS)),
+    _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
+          " where no frame tells of it", SHORT, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
+          silent=Choice((0.0, 0.0, 1.0))),
     # B. the life of an order
     _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", LONG,
           status=Choice(("422", "404"))),

@@ -162,6 +162,10 @@ class Notes:
         handler = self._events.get(type(event))
         if handler is not None:
             handler(event)  # type: ignore[operator]
+        if isinstance(event, BrokerSnapshot):  # the pass counts for what it brings to an end
+            for effect in effects:
+                if type(effect) is Remember and type(effect.record) is ReconciliationRecord:
+                    self._on_pass(event, effect.record)
         for effect in effects:
             if type(effect) is Remember:
                 record = effect.record
@@ -169,8 +173,6 @@ class Notes:
                     self._on_order_record(record)
                 elif type(record) is DecisionRecord and record.client_order_id is not None:
                     self.story(record.client_order_id).decision = record
-                elif type(record) is ReconciliationRecord:
-                    self._on_pass(event, record)
             elif type(effect) is SendOrder:
                 story = self.story(effect.approved.intent.client_order_id)
                 story.life, story.approved = self.world.incarnation, effect.approved
@@ -183,8 +185,8 @@ class Notes:
                 story.passes_since_doubt = 0
         story.filled, story.is_final = record.filled_quantity, record.is_final
 
-    def _on_pass(self, event: AnyEvent, record: ReconciliationRecord) -> None:
-        if isinstance(event, BrokerSnapshot) and record.result in ("clean", "differences"):
+    def _on_pass(self, event: BrokerSnapshot, record: ReconciliationRecord) -> None:
+        if record.result in ("clean", "differences"):
             self.hearing.good_pass_ns = event.started_mono_ns
             self.hearing.good_passes += 1
             for story in self.stories.values():

@@ -19,7 +19,7 @@ QUARANTINE_S = 60.0
 PASSES_MIN = 2
 ALERT_S = 33.0
 """Thirty seconds (fault A6), and the second of the timer with what a slow step costs."""
-LYING = ("frame_overfilled", "wrong_echo", "odd_status")
+LYING = ("frame_overfilled", "wrong_echo")
 """Faults in which the broker itself says what is not so: what it showed is evidence then, not what it has."""
 
 
