@@ -10,7 +10,7 @@ RUN_IN := .venv/bin/python
 SOURCES := quant_trading_system main.py
 INSTALL := PYTHON="$(PYTHON)" sh scripts/environment.sh
 
-.PHONY: help run test check bench exercise simulate-process lock image environment environment-bench lint types layers docs
+.PHONY: help run test check bench exercise simulate simulate-process lock image environment environment-bench lint types layers docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ bench: environment environment-bench ## measure against floors and peers, write 
 
 exercise: environment ## a million random order operations on the exchange, in two processes that must agree (ARGS="--seed 2")
 	@$(RUN_IN) -m scripts.exercise_exchange $(ARGS)
+
+simulate: environment ## simulated half hours of the daemon under faults: SEEDS=10000 goes on where it was, SEED=7 plays one again
+	@$(RUN_IN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(ARGS)
 
 simulate-process: environment ## RUNS=100 more deaths of real processes, judged by the exchange's ledger (KINDS=random,failpoint)
 	@$(RUN_IN) -m tests.process_campaign --runs $(or $(RUNS),100) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)
