@@ -76,7 +76,8 @@ def build_exposure(desk: Desk, symbol: Symbol, *, without: Collection[ClientOrde
         worst = signed_range(position, buys.get(held, ZERO), sells.get(held, ZERO))
         worst_usd = worst * price_now if worst else ZERO
         gross += worst_usd
-        net += worst_usd if position + buys.get(held, ZERO) >= 0 else -worst_usd
+        if worst_usd.is_finite():  # infinities of two signs have no sum
+            net += worst_usd if position + buys.get(held, ZERO) >= 0 else -worst_usd
         if held == symbol:
             symbol_usd = worst_usd
     return ExposureView(
@@ -89,7 +90,7 @@ def build_exposure(desk: Desk, symbol: Symbol, *, without: Collection[ClientOrde
         positions=len({held for held, quantity in positions.items() if quantity} | set(buys)),
         symbol_usd=symbol_usd,
         gross_usd=gross,
-        net_usd=net,
+        net_usd=net if gross.is_finite() else gross,
         reserved_buying_power_usd=reserved_usd,
     )
 

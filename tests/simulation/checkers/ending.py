@@ -27,13 +27,15 @@ START_S = 8.0
 CENT = Decimal("0.01")
 FEED_AGE_S = 5.0
 
+EXHAUSTED = "healing_exhausted"
+"""The actions of a day are used up: what is broken stays so until a person comes (issue, self-healing with limits)."""
 LASTING = {
     "kill": ("kill", "kill_then_crash"),
     "kill_state_unreadable": ("latch_torn", "disk_full", "redis_restored", "kill", "kill_then_crash"),
     "daily_loss_soft": (), "daily_loss_hard": (), "drawdown_soft": (), "drawdown_hard": (),
     "intraday_drawdown_soft": (), "intraday_drawdown_hard": (), "equity_floor": (),
     "reconciliation_age": (), "drift": (), "loop_lag": (), "clock_skew": (), "disk": (), "commit_latency": (),
-    "inbox_overflow": (), "incidents": (), "healing": (),
+    "inbox_overflow": (), "incidents": (), EXHAUSTED: (),
 }  # fmt: skip
 """Causes that may outlast the faults: latched ones and those that wait for quiet seconds (controls.md). With kinds:
 only where one of these was planned; without: where any fault was."""
@@ -108,7 +110,9 @@ class Ending(Judge):
             self.notes.fail("liveness", "life", "no daemon is alive at the end")
             return
         self._judge_times(engine)
-        for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=True), *self._gaps_of_rows()):
+        rows = list(self._gaps_of_rows())
+        stored = f"{rows[0]} ({len(rows)} such rows)" if rows else ""
+        for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=True), stored):
             if gap:
                 self.notes.fail("I15", f"end {gap[:40]}", f"at the end {gap}")
         for text in self._why_not_trading(engine):
@@ -176,19 +180,23 @@ class Ending(Judge):
     def _why_not_trading(self, engine: Engine) -> Iterator[str]:
         """Everything that forbids an order now and has no lasting cause."""
         yield from self._why_not_active(engine)
-        yield from self._why_not_linked()
+        if not any(cause.cause == EXHAUSTED for cause in engine._desk.guards.causes()):
+            yield from self._why_not_linked()
         if not self.world.plan.faults and engine._desk.symbol_locks:
             yield f"locked are {engine._desk.symbol_locks}"
 
     def _why_not_active(self, engine: Engine) -> Iterator[str]:
         desk = engine._desk
         has_faults = bool(self.world.plan.faults)
-        for cause in desk.guards.causes():
+        causes = desk.guards.causes()
+        if any(cause.cause == EXHAUSTED for cause in causes) and has_faults:
+            return
+        for cause in causes:
             kinds = LASTING.get(cause.cause)
             is_quiet_over = cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < HEAL_S
             if is_quiet_over or kinds is None or not has_faults or (kinds and not self.notes.has_planned(*kinds)):
                 yield f"the state is {desk.guards.state} for {cause.cause}: {cause.detail}"
-        if desk.guards.state is not TradingState.ACTIVE and not desk.guards.causes():
+        if desk.guards.state is not TradingState.ACTIVE and not causes:
             yield f"the state is {desk.guards.state} without a cause"
 
     def _why_not_linked(self) -> Iterator[str]:

@@ -57,6 +57,7 @@ class Story(Struct):
     words: set[str] = set()  # status words of the broker that the engine was told
     status: str = ""  # of the newest record
     status_ns: int = 0
+    doubted_ns: int = 0  # it became UNKNOWN, or came back from the database
     filled: Decimal = Decimal(0)
     is_final: bool = False
     passes_since_doubt: int = 0
@@ -182,6 +183,7 @@ class Notes:
         if record.status != story.status:
             story.status, story.status_ns = record.status, self.world.mono_ns
             if record.status == "UNKNOWN":
+                story.doubted_ns = self.world.mono_ns
                 story.passes_since_doubt = 0
         story.filled, story.is_final = record.filled_quantity, record.is_final
 
@@ -214,7 +216,7 @@ class Notes:
         self.hearing.restored = event
         for saved in event.orders:
             story = self.story(saved.client_order_id)
-            story.status_ns = self.world.mono_ns
+            story.status_ns = story.doubted_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
             story.passes_since_doubt = 0
 

@@ -150,8 +150,7 @@ class OrderLife(Judge):
             return f"the broker has it {order.status}"
         if story.dropped_ns is not None or (story.sending_ns is None and story.life == self.world.incarnation):
             return ""  # not one byte left, by the gateway's word, which the tap confirms
-        doubt_ns = max(story.sending_ns or 0, story.status_ns if story.life != self.world.incarnation else 0)
-        age_s = (self.world.mono_ns - doubt_ns) / SECOND_NS
+        age_s = (self.world.mono_ns - max(story.sending_ns or 0, story.doubted_ns)) / SECOND_NS
         if age_s < QUARANTINE_S - 0.1 or story.passes_since_doubt < PASSES_MIN:
             return f"believed absent after {age_s:.1f} s and {story.passes_since_doubt} clean passes"
         return ""
