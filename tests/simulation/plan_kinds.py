@@ -72,6 +72,10 @@ def _kind(
 BRIEF = Span(1, 40, is_log=True)
 SHORT = Span(5, 120, is_log=True)
 LONG = Span(10, 300, is_log=True)
+POSTS = Span(60, 400, is_log=True)
+"""An order leaves every minute or two: what befalls orders lasts until one does."""
+CANCELS = Span(120, 700, is_log=True)
+"""A cancel is seldomer still."""
 AFTER_OPEN = Span(330, 400)
 """Entries are allowed from five minutes after the open; only then is a night over."""
 OFTEN = Span(0.2, 1.0)
@@ -101,22 +105,22 @@ UNKNOWN_REFUSALS = ("403 49999999 a code nobody knows", "409 - conflict", "418 -
 
 KINDS: tuple[Kind, ...] = (
     # A. submitting
-    _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", BRIEF, probability=OFTEN),
-    _kind("A2", "post_answer_lost", "POST orders: carried out, and the answer is lost in this way", SHORT,
+    _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", POSTS, probability=OFTEN),
+    _kind("A2", "post_answer_lost", "POST orders: carried out, and the answer is lost in this way", POSTS,
           probability=OFTEN, how=Choice(("timeout", "reset", "502", "503", "504", "truncated", "empty", "html"))),
-    _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", SHORT,
+    _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", POSTS,
           probability=OFTEN, how=LOST_HOW),
-    _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", SHORT, probability=OFTEN,
+    _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", POSTS, probability=OFTEN,
           delay_s=Span(2, 50, is_log=True), how=LOST_HOW),
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
-          SHORT, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
-    _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end", SHORT),
+          POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
+    _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end", POSTS),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
-          " the order is shown by nothing until the end", SHORT),
-    _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", SHORT, probability=OFTEN,
+          " the order is shown by nothing until the end", POSTS),
+    _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", POSTS, probability=OFTEN,
           refusal=Choice(REFUSALS)),
     _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
-          " where the order was taken all the same", SHORT, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
+          " where the order was taken all the same", POSTS, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
           carried_out=Choice((0.0, 1.0))),
     _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
           headers=Choice((0.0, 1.0))),
@@ -125,27 +129,27 @@ KINDS: tuple[Kind, ...] = (
     _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", LONG,
           refusal=Choice(REFUSALS[:9])),
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price",
-          SHORT, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
-    _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", SHORT,
+          POSTS, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
+    _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", POSTS,
           probability=OFTEN, status=Choice(LIVE_WORDS)),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
-          " where no frame tells of it", SHORT, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
+          " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
           silent=Choice((0.0, 0.0, 1.0))),
     # B. the life of an order
-    _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", LONG,
+    _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", CANCELS,
           status=Choice(("422", "404"))),
     _kind("B2", "partial_races_cancel", "when a cancel arrives a part fills first, and the frame of the fill comes"
-          " behind that of the cancel", LONG, delay_s=Span(0.2, 20, is_log=True)),
-    _kind("B3", "partial_fills", "orders fill in parts with this probability", LONG, probability=SOMETIMES),
-    _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", LONG),
+          " behind that of the cancel", CANCELS, delay_s=Span(0.2, 20, is_log=True)),
+    _kind("B3", "partial_fills", "orders fill in parts with this probability", POSTS, probability=SOMETIMES),
+    _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", CANCELS),
     _kind("B4", "cancel_fails", "DELETE orders: an error, carried out or not; DELETE of all: 207 with mixed results",
-          SHORT, probability=OFTEN, status=Choice(("500", "429", "504", "timeout", "422")),
+          CANCELS, probability=OFTEN, status=Choice(("500", "429", "504", "timeout", "422")),
           carried_out=Choice((0.0, 1.0))),
     _kind("B5", "replaced_outside", "the owner replaces a live order of ours in the app, this often in a row",
           times=Choice((1.0, 2.0, 3.0))),
-    _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", LONG,
+    _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
           delay_s=Span(1, 20, is_log=True)),
-    _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)", LONG,
+    _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)", CANCELS,
           both=Choice((0.0, 1.0))),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES),

@@ -12,17 +12,7 @@ from tests.simulation.plan import Plan, make_plan
 from tests.simulation.plan_kinds import KINDS
 from tests.simulation.totals import Totals, load, save
 
-SAMPLE_SEEDS = 400
-HASHED_SEEDS = 10
-
-
-@pytest.mark.timeout(600)
-def test_a_sample_of_seeds_breaks_no_invariant():
-    totals = run_campaign(Options(seeds=SAMPLE_SEEDS, workers=1))
-
-    assert totals.failed == {}
-    assert totals.seeds == SAMPLE_SEEDS
-    assert totals.orders > 5 * SAMPLE_SEEDS
+HASHED_SEEDS = 4
 
 
 @pytest.mark.invariant("I39")
@@ -36,15 +26,16 @@ def test_another_seed_is_another_world():
     assert len(hashes) == 3
 
 
-def test_a_campaign_goes_on_where_it_was(tmp_path: Path):
+def test_a_campaign_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tests.simulation.campaign.CHUNK_SEEDS", 2)
     path = tmp_path / "totals.json"
-    run_campaign(Options(seeds=10, workers=1, totals_file=path))
+    run_campaign(Options(seeds=2, workers=1, totals_file=path))
     first = load(path)
 
-    totals = run_campaign(Options(seeds=20, workers=1, totals_file=path))
+    totals = run_campaign(Options(seeds=4, workers=1, totals_file=path))
 
-    assert first.seeds == 10
-    assert totals.seeds == 20
+    assert first.seeds == 2
+    assert totals.seeds == 4
     assert totals.chunks == {0, 1}
     assert load(path) == totals
 

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from tests.simulation.faults import PLAYERS
 from tests.simulation.plan import CHAOS_S, QUIET_S, Fault, Plan, from_line, make_plan, to_line
 from tests.simulation.plan_kinds import KINDS
 
@@ -48,6 +49,10 @@ def test_some_seeds_have_no_fault_some_one_some_many(plans: list[Plan]):
     assert kinds[0] >= 20
     assert kinds[1] >= 60
     assert kinds[5] >= 500
+
+
+def test_every_kind_is_played_and_nothing_else():
+    assert set(PLAYERS) == {kind.name for kind in KINDS}
 
 
 def test_every_pair_of_kinds_is_planned_together(plans: list[Plan]):

@@ -123,6 +123,23 @@ def post_unknown_refusal(stage: Stage) -> None:
     stage.bend_requests(is_post, bend)
 
 
+def rejected_late(stage: Stage) -> None:
+    """The broker takes an order, and its venue rejects it afterwards."""
+    exchange = stage.world.exchange
+    delay_ns, is_silent = int(stage.number_of("delay_s") * NANOS_PER_SECOND), bool(stage.number_of("silent"))
+
+    def doom(_request: Request, answer: Answer) -> Answer:
+        if answer.status == 200:
+            exchange.doom(msgspec.json.decode(answer.body)["id"], delay_ns=delay_ns, is_silent=is_silent)
+            stage.world.pump()
+        return answer
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.change.append(doom)
+
+    stage.bend_requests(is_post, bend)
+
+
 def rejected_thrice(stage: Stage) -> None:
     answer = refusal(stage.word("refusal"))
     symbol = stage.chance.choice(stage.world.symbols)
@@ -339,7 +356,8 @@ PLAYERS: dict[str, Player] = {
     each.__name__: each
     for each in (
         post_refused, post_answer_lost, post_lost, post_delayed, post_answer_slow, order_mute, duplicate_unshown,
-        post_rejected, post_unknown_refusal, rejected_thrice, rate_limited, strategy_nonsense, wrong_echo, odd_status,
+        post_rejected, post_unknown_refusal, rejected_late, rejected_thrice, rate_limited, strategy_nonsense,
+        wrong_echo, odd_status,
         cancel_fails, read_fails, read_empty, read_partial, read_stale, read_slow, blackhole, login_refused, rest_down,
         date_skew,
     )
