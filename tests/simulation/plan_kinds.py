@@ -149,8 +149,8 @@ KINDS: tuple[Kind, ...] = (
           times=Choice((1.0, 2.0, 3.0))),
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
           delay_s=Span(1, 20, is_log=True)),
-    _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)", CANCELS,
-          both=Choice((0.0, 1.0))),
+    _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
+          CANCELS, both=Choice((0.0, 1.0))),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES),
     _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", LONG),

@@ -100,7 +100,7 @@ def save(path: Path, totals: Totals) -> None:
     """Write the sums so that a killed campaign leaves the old or the new ones."""
     path.parent.mkdir(exist_ok=True)
     scratch = path.with_suffix(".new")
-    scratch.write_bytes(msgspec.json.encode(totals, order="deterministic"))
+    scratch.write_bytes(msgspec.json.encode(totals))
     os.replace(scratch, path)
 
 
