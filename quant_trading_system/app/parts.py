@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from quant_trading_system.app.kill_latch import KillLatch
     from quant_trading_system.app.performers import Performers
     from quant_trading_system.app.port import Port
+    from quant_trading_system.app.progress import Progress
     from quant_trading_system.app.reconciler import Reconciler
     from quant_trading_system.app.record_log import RecordLog
     from quant_trading_system.app.settings import BrokerKeys, Loaded, Settings
@@ -100,6 +101,7 @@ class Parts:
     latch_file: LatchFile = field(init=False)
     lease: Lease = field(init=False)
     writer: BehindWriter = field(init=False)
+    progress: Progress = field(init=False)
     # 4
     redis: RedisState = field(init=False)
     # 5
@@ -137,6 +139,7 @@ class Parts:
     def remember(self, record: Record) -> None:
         """One row of the engine: stored behind, logged, counted, shown; alerts go out."""
         self.writer.put(record)
+        self.progress.keep(record)
         self.record_log.write(record)
         self.tally.keep(record)
         self.port.keep(record)

@@ -32,6 +32,12 @@ from quant_trading_system.cli.options import (
 @click.option(
     "--standby", is_flag=True, default=None, help="Wait until the daemon that trades with this database ends; follow."
 )
+@click.option(
+    "--adopt-account",
+    is_flag=True,
+    default=None,
+    help="Begin anew on an account whose database is lost.",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The session's report as JSON.")
 @verbose_option
 @click.option("--http", "listen", type=LISTEN, metavar="HOST:PORT", help="Dashboard, API and metrics.")
@@ -55,6 +61,7 @@ def trade(
     max_position_size: Decimal | None,
     dry_run: bool | None,
     standby: bool | None,
+    adopt_account: bool | None,
     output: Path | None,
     verbose: bool,
     listen: str | None,
@@ -97,6 +104,7 @@ def trade(
         "risk.position_size_usd_max": max_position_size,
         "trade.is_dry_run": dry_run,
         "trade.is_standby": standby,
+        "trade.adopts_account": adopt_account,
         "trade.output": output,
         "http.listen": listen,
         "trade.duration_seconds": duration,

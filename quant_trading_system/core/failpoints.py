@@ -38,6 +38,9 @@ NAMES: Final = (
     "instance.before_commit",
     "instance.before_token",
     "instance.after_token",
+    "instance.before_renewal",
+    "instance.after_renewal",
+    "instance.after_renewed_mark",
     # the lease
     "lease.before_take",
     "lease.after_take",
@@ -48,6 +51,7 @@ NAMES: Final = (
     # recovery and the first pass
     "recovery.before_load",
     "recovery.after_load",
+    "recovery.after_survey",
     "first_pass.before",
     "first_pass.after",
     # the engine's loop

@@ -34,6 +34,8 @@ class EngineConfig(Struct, frozen=True, kw_only=True):
     strategies: tuple[StrategyConfig, ...]
     limits: RiskLimits
     capital_usd: Decimal | None = None
+    former_instances: tuple[str, ...] = ()
+    """Tokens the database had before it was restored: orders under them are ours."""
     is_dry_run: bool = False
     kill_cancels_stops: bool = False
     """Whether the kill switch cancels protective stops, too (R049)."""

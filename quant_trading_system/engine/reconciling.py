@@ -303,7 +303,7 @@ class Reconciling:
         desk = self._desk
         for order in (*event.open_orders, *event.closed_orders):
             is_new = order.client_order_id not in desk.foreign_orders
-            if is_new and is_foreign(order.client_order_id, desk.config.instance):
+            if is_new and is_foreign(order.client_order_id, desk.config.instance, desk.config.former_instances):
                 desk.foreign_orders.append(order.client_order_id)
                 if desk.is_trading:
                     desk.alert(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 
 from msgspec import Struct
 
@@ -42,7 +43,7 @@ def client_order_id(*, account: str, instance: str, strategy: StrategyId, sequen
         PREFIX,
         instance_part(instance),
         _hash(account, ACCOUNT_CHARACTERS),
-        _strategy(strategy),
+        strategy_part(strategy),
         _base36(sequence),
     )
     text = "-".join(parts)
@@ -66,10 +67,13 @@ def is_ours(client_id: str, instance: str) -> bool:
     return parsed is not None and parsed.instance == instance_part(instance)
 
 
-def is_foreign(client_id: str, instance: str) -> bool:
-    """Whether this program made the id, but with another database: a second daemon, or a lost life (fault K1)."""
+def is_foreign(client_id: str, instance: str, former: Collection[str] = ()) -> bool:
+    """Whether this program made the id, but with another database: a second daemon, or a lost life (fault K1).
+
+    `former` are tokens that this database had before it was restored.
+    """
     parsed = parse(client_id)
-    return parsed is not None and parsed.instance != instance_part(instance)
+    return parsed is not None and parsed.instance not in {instance_part(each) for each in (instance, *former)}
 
 
 def instance_part(instance: str) -> str:
@@ -77,7 +81,7 @@ def instance_part(instance: str) -> str:
     return instance if re.fullmatch(r"[0-9a-z]{8}", instance) else _hash(instance, INSTANCE_CHARACTERS)
 
 
-def _strategy(strategy: str) -> str:
+def strategy_part(strategy: str) -> str:
     """The strategy's own name where it fits, else its beginning and a hash, so that two long names differ."""
     slug = re.sub(r"[^0-9a-z_.-]", "_", strategy.lower())
     if slug == strategy and 0 < len(slug) <= STRATEGY_CHARACTERS_MAX:

@@ -11,27 +11,48 @@ from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.database import Database, tried_again
 from quant_trading_system.persistence.files import write_atomically
+from quant_trading_system.persistence.high_water import (
+    Damaged,
+    HighWater,
+    read_high_water,
+    why_restored,
+    write_high_water,
+)
+from quant_trading_system.persistence.kill_store import record_action
 from quant_trading_system.persistence.latch_file import LatchFile
 
 TOKEN_FILE_NAME = "instance"  # noqa: S105 - a name of a file
 TOKEN_CHARACTERS = 8
-FIND = "SELECT token, account, mode FROM instance"
+FIND = "SELECT * FROM instance"  # a standby reads it before the schema is of its version
+RENEW = "UPDATE instance SET token = $1, former_tokens = $2"
+NEWEST_SEQUENCE = "SELECT coalesce(max(sequence), 0) FROM intents"
+LATEST = 2**63 - 1
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class Instance(Struct, frozen=True, kw_only=True):
-    """`token` is part of every client order id. `is_new`: this start made it."""
+    """`token` is part of every client order id. `is_new`: this start made it.
+
+    `former` are the tokens it had before it was restored; `restored` says why it is taken for a restored one, until a
+    start got as far as trading.
+    """
 
     token: str
     account: str | None
     mode: str
     is_new: bool
+    former: tuple[str, ...] = ()
+    restored: str = ""
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        return frozenset((self.token, *self.former))
 
 
 def new_token() -> str:
@@ -49,9 +70,9 @@ async def check_instance(db: Database, *, mode: str, state_folder: Path) -> Inst
     async with db.session() as connection:
         found = await connection.fetchrow(FIND)
     if found is None:
-        _compare_token(state_folder, None)
+        _compare_token(state_folder, None, _known_mark(state_folder)[0])
         return None
-    return _checked(found, mode, state_folder)
+    return _checked(found, mode, state_folder, _known_mark(state_folder)[0])
 
 
 async def open_instance(
@@ -63,8 +84,11 @@ async def open_instance(
     latch: LatchFile,
     at_ns: int = 0,
     make_token: Callable[[], str] = new_token,
+    epoch_before: int = LATEST,
 ) -> Instance:
     """Read the instance, or make it in an empty database, together with both durable copies of the kill latch.
+
+    A database that was restored gets a new token. `epoch_before` is the lease's before this start took it.
 
     Raises:
         SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
@@ -78,19 +102,70 @@ async def open_instance(
             except asyncpg.UniqueViolationError:  # another daemon was faster; the lease decides between the two
                 found = await connection.fetchrow(FIND)
     assert found is not None, "somebody made it"
-    instance = _checked(found, mode, state_folder)
+    mark, problem = _known_mark(state_folder)
+    instance = _checked(found, mode, state_folder, mark)
+    if mark is not None:
+        sequence = await newest_sequence(db)
+        problem = why_restored(mark, token=instance.token, epoch=epoch_before, sequence=sequence)
+    if problem:
+        return await renew_instance(db, instance, problem, state_folder=state_folder, token=make_token())
     write_token(state_folder, instance.token)
-    return instance
+    return instance if mark is None else structs.replace(instance, restored=mark.restored)
 
 
-def _checked(found: asyncpg.Record, mode: str, state_folder: Path) -> Instance:
-    instance = Instance(token=found["token"], account=found["account"], mode=found["mode"], is_new=False)
+async def newest_sequence(db: Database) -> int:
+    """The number of the newest intent that was committed, 0 before the first.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    async with db.session() as connection:
+        return int(await connection.fetchval(NEWEST_SEQUENCE))
+
+
+async def renew_instance(db: Database, instance: Instance, reason: str, *, state_folder: Path, token: str) -> Instance:
+    """Give a restored database a new token, so that no id it gives out was given out before (invariant I3).
+
+    The old ones stay known: orders under them are this database's. Done twice it costs a token and nothing else.
+    """
+    mark, _ = _known_mark(state_folder)
+    known = frozenset() if mark is None else frozenset((mark.token, *mark.former))
+    former = tuple(sorted((instance.tokens | known) - {token}))
+    async with db.session() as connection, connection.transaction():
+        await connection.execute(RENEW, token, " ".join(former))
+        await record_action(connection, "", "new instance token", f"the database was restored: {reason}")
+        failpoint("instance.before_renewal")
+    failpoint("instance.after_renewal")
+    write_token(state_folder, token)
+    # From here on the database is the newest there is; guards that it does not know stand until a start took them over.
+    guards = None if mark is None else mark.guards
+    write_high_water(state_folder, HighWater(token=token, former=former, guards=guards, restored=reason))
+    failpoint("instance.after_renewed_mark")
+    return structs.replace(instance, token=token, former=former, restored=reason)
+
+
+def _known_mark(state_folder: Path) -> tuple[HighWater | None, str]:
+    """How far this directory saw its database come, and why that cannot be known."""
+    try:
+        return read_high_water(state_folder), ""
+    except Damaged as error:
+        return None, str(error)
+
+
+def _checked(found: asyncpg.Record, mode: str, state_folder: Path, mark: HighWater | None) -> Instance:
+    instance = Instance(
+        token=found["token"],
+        account=found["account"],
+        mode=found["mode"],
+        is_new=False,
+        former=tuple((found.get("former_tokens") or "").split()),
+    )
     if instance.mode != mode:
         raise SafetyRefusal(
             f"this database was made in mode {instance.mode}, and the mode is {mode}",
             fix=f"use a database of its own for {mode} (database.url or --state-dir)",
         )
-    _compare_token(state_folder, instance.token)
+    _compare_token(state_folder, instance, mark)
     return instance
 
 
@@ -157,7 +232,7 @@ async def _create(
     at_ns: int,
     token: str,
 ) -> Instance:
-    _compare_token(state_folder, None)
+    _compare_token(state_folder, None, _known_mark(state_folder)[0])
     async with connection.transaction():
         await connection.execute(
             "INSERT INTO instance (token, mode, created_by) VALUES ($1, $2, $3)", token, mode, version
@@ -175,11 +250,16 @@ async def _create(
     return Instance(token=token, account=None, mode=mode, is_new=True)
 
 
-def _compare_token(state_folder: Path, found: str | None) -> None:
+def _compare_token(state_folder: Path, found: Instance | None, mark: HighWater | None) -> None:
+    """Refuse another database than the one this directory knows, under whichever of its tokens either remembers."""
     known = read_token(state_folder)
-    if known is None or known == found:
+    if known is None:
+        known = None if mark is None else mark.token
+    if known is None or (found is not None and known in found.tokens):
         return
-    what = "is empty" if found is None else f"is instance {found}"
+    if found is not None and mark is not None and known == mark.token and found.tokens & frozenset(mark.former):
+        return
+    what = "is empty" if found is None else f"is instance {found.token}"
     raise SafetyRefusal(
         f"{state_folder} has traded with database instance {known}, but this database {what}",
         fix="point database.url at the database this state directory knows or restore it; for a new life, use another "

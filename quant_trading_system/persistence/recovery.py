@@ -6,6 +6,7 @@ the executions already booked, cash, guards, locks. Reading changes nothing, so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypedDict
 
@@ -21,7 +22,15 @@ from quant_trading_system.core.events import (
     RestoredOrder,
 )
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, MonoNanos, Nanos, StrategyId, Symbol
+from quant_trading_system.core.types import (
+    NANOS_PER_SECOND,
+    BrokerOrderId,
+    ClientOrderId,
+    MonoNanos,
+    Nanos,
+    StrategyId,
+    Symbol,
+)
 from quant_trading_system.core.values import Allocation
 from quant_trading_system.core.views import RecentOrder
 from quant_trading_system.persistence.database import Connection, Database, tried_again
@@ -77,6 +86,25 @@ async def _load(db: Database, stamps: Stamps) -> Restored:
             healing=await _healing(connection, stamps["seen_ns"]),
             **stamps,
         )
+
+
+KNOWN_ORDERS = (
+    "SELECT client_order_id FROM intents WHERE client_order_id = ANY($1::text[])"
+    " UNION SELECT client_order_id FROM orders WHERE client_order_id = ANY($1::text[])"
+)
+
+
+async def known_order_ids(db: Database, ids: Sequence[ClientOrderId]) -> frozenset[ClientOrderId]:
+    """Which of these orders the database knows, by intent or by order.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    if not ids:
+        return frozenset()
+    async with db.session() as connection:
+        rows = await connection.fetch(KNOWN_ORDERS, list(ids))
+    return frozenset(row["client_order_id"] for row in rows)
 
 
 async def is_first_start(connection: Connection) -> bool:

@@ -74,6 +74,7 @@ instance = Table(
     _must("mode", Text),
     _must("created_by", Text),
     _moment("created_at"),
+    Column("former_tokens", Text),  # with blanks between them; NULL before the first restore
     CheckConstraint("is_only", name="one_row"),
 )
 

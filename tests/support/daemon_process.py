@@ -186,7 +186,7 @@ class ExchangeProcess(Process):
             time.sleep(POLL_S)
         self.url = str(json.loads((folder / "exchange.json").read_text())["url"])
 
-    def post(self, path: str, body: object) -> dict[str, Any]:
+    def post(self, path: str, body: object, *, seconds_max: float = HTTP_SECONDS_MAX) -> dict[str, Any]:
         """POST /simulator/v1/<path>."""
         request = urllib.request.Request(
             f"{self.url}/simulator/v1/{path}",
@@ -194,7 +194,7 @@ class ExchangeProcess(Process):
             headers={"Content-Type": "application/json"},
             method="POST",
         )
-        with urllib.request.urlopen(request, timeout=HTTP_SECONDS_MAX) as answer:
+        with urllib.request.urlopen(request, timeout=seconds_max) as answer:
             found: dict[str, Any] = json.loads(answer.read())
             return found
 

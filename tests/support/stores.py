@@ -84,6 +84,13 @@ class Servers:
         self.runner.run(self._admin(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"))
         return self.dsn(name)
 
+    def copy_database(self, dsn: str) -> str:
+        """What a backup of this moment would be restored to; nobody may be connected. Returns its DSN."""
+        name = f"t{next(_numbers)}"
+        source = dsn.partition("@/")[2].partition("?")[0]
+        self.runner.run(self._admin(f"CREATE DATABASE {name} TEMPLATE {source}"))
+        return self.dsn(name)
+
     def empty_database(self) -> str:
         """A database without a schema."""
         name = f"t{next(_numbers)}"

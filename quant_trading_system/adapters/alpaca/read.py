@@ -111,6 +111,11 @@ class ReadClient:
         """Every final order *submitted* after a venue time, oldest first: the broker knows no query by closing time."""
         return await self._orders("closed", after_ns)
 
+    async def newest_orders(self) -> list[BrokerOrder]:
+        """The newest orders of whatever age and state, as many as one page holds, the newest first."""
+        params = {"status": "all", "limit": str(ORDERS_PAGE), "direction": "desc", "nested": "false"}
+        return await self._read("/v2/orders", answers.parse_orders, params=params)
+
     async def executions(self, after_ns: Nanos) -> list[Execution]:
         """Every fill after a venue time, oldest first."""
         return await self._activities(

@@ -26,6 +26,7 @@ FLAGS = {
     "risk.position_size_usd_max": "--max-position-size",
     "trade.account": "--account",
     "trade.is_dry_run": "--dry-run",
+    "trade.adopts_account": "--adopt-account",
     "trade.is_standby": "--standby",
     "trade.duration_seconds": "--duration",
     "trade.output": "--output",

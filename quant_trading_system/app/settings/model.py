@@ -321,6 +321,9 @@ class TradeSettings(Section):
     is_standby: Annotated[
         Flag, Field(description="Wait for the lease of a daemon that trades, and follow it; needs database.url.")
     ] = False
+    adopts_account: Annotated[
+        Flag, Field(description="Begin anew on an account that a lost database of this program traded.")
+    ] = False
     duration_seconds: Annotated[
         Annotated[Real, Field(gt=0, le=366 * SECONDS_DAY)] | None, Field(description="Stop in order afterwards.")
     ] = None

@@ -23,6 +23,7 @@ from quant_trading_system.app.performers import Performers
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.app.settings import Settings, to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.survey import survey_account
 from quant_trading_system.app.timed_strategy import TimedStrategy
 from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, start_exchange
 from quant_trading_system.app.waiting import wait_until
@@ -39,7 +40,7 @@ from quant_trading_system.core.errors import (
 )
 from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND, Mode, Nanos, Symbol
+from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Mode, Nanos, Symbol
 from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.persistence.instance import bind_account
 from quant_trading_system.persistence.intents import IntentStore
@@ -63,6 +64,9 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         await _anchor(parts)
         restored = await load_restored(parts.database, stamps=stamps(parts.clock))
         failpoint("recovery.after_load")
+        restored, let_be = await survey_account(parts, restored)
+        failpoint("recovery.after_survey")
+        await parts.progress.begin(restored.guards)
         symbols = await _symbols(parts)
         _build(parts, account, symbols, restored, stack)
         _start_loops(parts, stack)
@@ -70,8 +74,10 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         failpoint("first_pass.before")
         await _wait_reconciled(parts)
         failpoint("first_pass.after")
-        _refuse_foreign(parts)
+        _refuse_foreign(parts, let_be)
         _say_recovery(parts, restored)
+        parts.supervisor.start("high-water", parts.progress.run, owner="stores", is_critical=False)
+        stack.callback(parts.progress.write)
         masked = account.account_number[:2] + "…" + account.account_number[-3:]
         failpoint("step.broker.entered")
         yield f"account {masked} · {account.status} · equity ${account.equity_usd:,.2f} · reconciled"
@@ -196,6 +202,7 @@ def _build(
             mode=parts.mode,
             account=account.account_number,
             instance=parts.instance.token,
+            former_instances=parts.instance.former,
             symbols=symbols,
             reference_symbol=Symbol(settings.universe.reference_symbol),
             strategies=to_strategies(settings),
@@ -334,18 +341,18 @@ async def _wait_reconciled(parts: Parts) -> None:
         )
 
 
-def _refuse_foreign(parts: Parts) -> None:
-    """Another database of this program traded this account lately: two books of one account cannot both be right.
+def _refuse_foreign(parts: Parts, let_be: frozenset[ClientOrderId]) -> None:
+    """Another database of this program traded while this one recovered: two books of one account cannot both be right.
 
     Raises:
         SafetyRefusal: naming one of its orders.
     """
-    foreign = parts.engine.foreign_orders
+    foreign = [each for each in parts.engine.foreign_orders if each not in let_be]
     if foreign:
         raise SafetyRefusal(
-            f"{len(foreign)} orders of the last {LOOK_BACK_HOURS} h on this account were made by another database of "
-            f"this program, such as {foreign[0]}; this one is {parts.instance.token}",
-            fix="start with that database (database.url or --state-dir), or stop the other daemon and wait a day",
+            f"another database of this program trades on this account now: it made {foreign[0]}; "
+            f"this one is {parts.instance.token}",
+            fix="stop the other daemon, or start this one with its database",
         )
 
 

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.port import distribution_version
+from quant_trading_system.app.progress import Progress
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.standby import stand_by
 from quant_trading_system.core.events import LeaseSeen
@@ -47,7 +48,9 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             latch=parts.latch_file,
             at_ns=parts.clock.wall_ns(),
             make_token=parts.edge.make_token,
+            epoch_before=epoch - 1,
         )
+        parts.progress = Progress(parts)
         parts.port.history = History(parts.database)
         parts.writer = BehindWriter(
             parts.database,
