@@ -206,6 +206,21 @@ def healing_actions(tx: Transaction, since_ns: int) -> Answer:
     return [pick(row, "action", "seen_ns") for row in sorted(found, key=lambda row: row["id"])]
 
 
+@statement("SELECT coalesce(max(sequence), 0) FROM intents")
+def newest_sequence(tx: Transaction) -> Answer:
+    return one(coalesce=largest(tx.rows("intents"), "sequence") or 0)
+
+
+@statement(
+    "SELECT client_order_id FROM intents WHERE client_order_id = ANY($1::text[])"
+    " UNION SELECT client_order_id FROM orders WHERE client_order_id = ANY($1::text[])"
+)
+def known_orders(tx: Transaction, ids: list[str]) -> Answer:
+    wanted = set(ids)
+    known = {row["client_order_id"] for table in ("intents", "orders") for row in tx.rows(table)}
+    return [{"client_order_id": each} for each in sorted(known & wanted)]
+
+
 @statement("SELECT max(sequence) FROM intents")
 def last_sequence(tx: Transaction) -> Answer:
     return one(max=largest(tx.rows("intents"), "sequence"))

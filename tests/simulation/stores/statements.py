@@ -104,9 +104,17 @@ def end_dead_session(tx: Transaction, key: int, own_backend: int, term_s: float)
 # --- instance, lease, kill ----------------------------------------------------------------------------------------
 
 
-@statement("SELECT token, account, mode FROM instance", label="instance")
+@statement("SELECT * FROM instance", label="instance")
 def find_instance(tx: Transaction) -> Answer:
     return list(tx.rows("instance"))
+
+
+@statement("UPDATE instance SET token = $1, former_tokens = $2", label="instance")
+def renew_instance(tx: Transaction, token: str, former_tokens: str) -> Answer:
+    row = tx.get("instance", ONLY)
+    if row is not None:
+        change(tx, "instance", ONLY, {**row, "token": token, "former_tokens": former_tokens})
+    return []
 
 
 @statement("INSERT INTO instance (token, mode, created_by) VALUES ($1, $2, $3)", label="instance")

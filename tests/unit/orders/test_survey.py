@@ -63,8 +63,8 @@ def test_orders_are_sorted_by_the_database_that_made_them():
 def test_a_lost_order_comes_back_as_working_for_the_strategy_in_its_id():
     (order,) = taken_back([an_order(4, side=Side.SELL)], strategies=[REVERSION, MOMENTUM], books=[])
     assert (order.client_order_id, order.broker_order_id) == (an_order(4).client_order_id, "b4")
-    assert (order.status, order.filled_quantity, order.created_ns) == ("WORKING", 0, 4)
-    assert [(each.strategy, each.quantity) for each in order.allocations] == [(MOMENTUM, -10)]
+    assert (order.status, int(order.filled_quantity), int(order.created_ns)) == ("WORKING", 0, 4)
+    assert [(each.strategy, int(each.quantity)) for each in order.allocations] == [(MOMENTUM, -10)]
 
 
 @pytest.mark.fault("F13")
@@ -92,4 +92,4 @@ def test_lost_orders_are_shared_by_what_earlier_lost_ones_left():
     sold = an_order(2, strategy="net", side=Side.SELL)
     orders = taken_back([sold, bought], strategies=[MOMENTUM, REVERSION], books=[])
     assert [order.broker_order_id for order in orders] == ["b1", "b2"]
-    assert [(each.strategy, each.quantity) for each in orders[1].allocations] == [(REVERSION, -10)]
+    assert [(each.strategy, int(each.quantity)) for each in orders[1].allocations] == [(REVERSION, -10)]
