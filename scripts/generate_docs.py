@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -78,8 +79,54 @@ def render_coverage(proofs: list[Proof]) -> str:
     return "".join(parts)
 
 
-def render_order_states(table: Mapping[tuple[str, str], str], *, final: Collection[str]) -> str:
-    """A diagram of the moves that change the status, and the whole table, both in the table's own order."""
+class StateWords(NamedTuple):
+    """What the names in the order table mean, and which words of the broker stand for a trigger."""
+
+    statuses: Mapping[str, str] = {}
+    triggers: Mapping[str, str] = {}
+    words: Mapping[str, str] = {}
+
+
+def render_order_states(
+    table: Mapping[tuple[str, str], str], *, final: Collection[str], words: StateWords | None = None
+) -> str:
+    """What the names mean, a diagram of the moves that change the status, and a row for every status and trigger.
+
+    Empty cells are the moves that are refused; late words are those about orders that were final already.
+    """
+    words = words or StateWords()
+    statuses = list(words.statuses) or _ordered(table)
+    parts = [_render_diagram(table, final=final), _render_names(words), _render_moves(table, statuses)]
+    late = {pair: following for pair, following in table.items() if pair[0] in final}
+    parts.append("\n## Late words\n\nAbout an order that is final already. Executions beat every status.\n\n")
+    parts.append("| Final status | Trigger | Next |\n|---|---|---|\n")
+    parts += [f"| {status} | {trigger} | {following} |\n" for (status, trigger), following in late.items()]
+    return "".join(parts)
+
+
+def _render_names(words: StateWords) -> str:
+    lines = ["\n## Statuses\n\n| Status | Meaning |\n|---|---|\n"] if words.statuses else []
+    lines += [f"| {name} | {meaning} |\n" for name, meaning in words.statuses.items()]
+    if words.triggers:
+        lines.append("\n## Triggers\n\n| Trigger | Meaning | Words of the broker |\n|---|---|---|\n")
+    for name, meaning in words.triggers.items():
+        said = ", ".join(f"`{word}`" for word, trigger in words.words.items() if trigger == name)
+        lines.append(f"| {name} | {meaning} | {said} |\n")
+    return "".join(lines)
+
+
+def _render_moves(table: Mapping[tuple[str, str], str], statuses: list[str]) -> str:
+    """Every status against every trigger; a dash is refused."""
+    triggers = list(dict.fromkeys(trigger for _, trigger in table))
+    lines = ["\n## Every status and trigger\n\nA dash: refused, not published, and reconciled.\n\n"]
+    lines.append(f"| Trigger | {' | '.join(statuses)} |\n|---{'|---' * len(statuses)}|\n")
+    for trigger in triggers:
+        cells = " | ".join(table.get((status, trigger), "–") for status in statuses)
+        lines.append(f"| {trigger} | {cells} |\n")
+    return "".join(lines)
+
+
+def _render_diagram(table: Mapping[tuple[str, str], str], *, final: Collection[str]) -> str:
     triggers_by_move: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for (status, trigger), following in table.items():
         if following != status:
@@ -90,19 +137,25 @@ def render_order_states(table: Mapping[tuple[str, str], str], *, final: Collecti
     for (status, following), triggers in triggers_by_move.items():
         lines.append(f"    {status} --> {following}: {', '.join(triggers)}\n")
     lines += [f"    {status} --> [*]\n" for status in _ordered(table) if status in final]
-    lines.append("```\n\n| Status | Trigger | Next |\n|---|---|---|\n")
-    lines += [f"| {status} | {trigger} | {following} |\n" for (status, trigger), following in table.items()]
+    lines.append("```\n")
     return "".join(lines)
 
 
 def documents(root: Path) -> dict[Path, str]:
     """Every generated document with the text that it should have now."""
-    from quant_trading_system.orders.status import TABLE, TERMINAL
+    from quant_trading_system.orders.status import STATUS_MEANINGS, TABLE, TERMINAL, TRIGGER_MEANINGS, WORDS
 
+    meanings = StateWords(
+        statuses={status.name: meaning for status, meaning in STATUS_MEANINGS.items()},
+        triggers={trigger.name: meaning for trigger, meaning in TRIGGER_MEANINGS.items()},
+        words={word: trigger.name for word, trigger in WORDS.items()},
+    )
     named = {(status.name, trigger.name): following.name for (status, trigger), following in TABLE.items()}
     return {
         root / "docs" / "coverage.md": render_coverage(collect_proofs(root / "tests")),
-        root / "docs" / "order-states.md": render_order_states(named, final={status.name for status in TERMINAL}),
+        root / "docs" / "order-states.md": render_order_states(
+            named, final={status.name for status in TERMINAL}, words=meanings
+        ),
     }
 
 

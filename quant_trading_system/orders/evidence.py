@@ -28,6 +28,9 @@ from quant_trading_system.orders.status import (
     meaning,
 )
 
+PENDING = frozenset({Trigger.CANCEL_ASKED, Trigger.REPLACE_ASKED})
+SHOWN_LIVE = frozenset({Status.WORKING, Status.PARTIAL, Status.CANCELING, Status.REPLACING})
+BY_EVIDENCE = TERMINAL - BELIEVED_DEAD
 BACKWARD_NS_MIN = NANOS_PER_SECOND
 """A picture with fewer fills is a contradiction only where it is newer by more than stamps of one moment may differ."""
 
@@ -76,7 +79,7 @@ def take_execution(work: Work, execution: Execution, *, is_settled: bool = False
 
 
 def _flaw(order: Order, execution: Execution) -> str:
-    """What is impossible about a fill, "" where nothing is: shares counted twice, or out of nowhere beyond the order."""
+    """What is impossible about a fill, "" where nothing is: counted twice, or beyond the order out of nowhere."""
     end, begin = execution.cumulative_quantity, execution.cumulative_quantity - execution.quantity
     if begin < ZERO:
         return "moves more shares than it says to have filled in all"
@@ -308,6 +311,8 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None
         work.lock(f"unknown broker status {shown.status!r}")
     if order.contradiction == (shown.status, shown.updated_ns):
         return  # said, refused and reconciled before; a pass repeats it
+    if trigger in PENDING and order.status not in SHOWN_LIVE and order.status not in BY_EVIDENCE:
+        step(work, Trigger.LIVE)  # what waits for its cancel or its replacement is there
     if not step(work, trigger):
         order.contradiction = (shown.status, shown.updated_ns)
         return

@@ -12,31 +12,31 @@ from types import MappingProxyType
 
 
 class Status(Enum):
-    READY = auto()  # approved, its bytes have not left
-    SENDING = auto()  # bytes are being written, no answer yet
+    READY = auto()
+    SENDING = auto()
     WORKING = auto()
     PARTIAL = auto()
     CANCELING = auto()
     REPLACING = auto()
-    UNKNOWN = auto()  # only the broker knows
+    UNKNOWN = auto()
     FILLED = auto()
     CANCELED = auto()
     EXPIRED = auto()
     REJECTED = auto()
     REPLACED = auto()
-    DROPPED = auto()  # never sent, or proven absent
+    DROPPED = auto()
 
 
 class Trigger(Enum):
-    SEND = auto()  # the gateway writes bytes now
-    DROP = auto()  # not one byte left
-    DOUBT = auto()  # an answer was lost, or the broker's word is not understood
-    ABSENT = auto()  # absence was proven: quarantine, clean passes, and the broker says it has none
-    LIVE = auto()  # the broker shows it open
+    SEND = auto()
+    DROP = auto()
+    DOUBT = auto()
+    ABSENT = auto()
+    LIVE = auto()
     PART_FILL = auto()
     LAST_FILL = auto()
     REJECT = auto()
-    CANCEL_ASKED = auto()  # by us, or the broker shows it pending
+    CANCEL_ASKED = auto()
     CANCEL_REFUSED = auto()
     CANCEL_DONE = auto()
     REPLACE_ASKED = auto()
@@ -44,6 +44,43 @@ class Trigger(Enum):
     REPLACE_DONE = auto()
     EXPIRE = auto()
 
+
+STATUS_MEANINGS = MappingProxyType(
+    {
+        Status.READY: "approved, its bytes have not left",
+        Status.SENDING: "bytes are being written, no answer yet",
+        Status.WORKING: "open at the broker",
+        Status.PARTIAL: "open at the broker, filled in part",
+        Status.CANCELING: "a cancel was asked for; it counts as live until the broker's word",
+        Status.REPLACING: "the broker shows that it is being replaced",
+        Status.UNKNOWN: "only the broker knows: worst-case exposure, symbol frozen, asked about for ever",
+        Status.FILLED: "every share filled",
+        Status.CANCELED: "canceled by the broker; what had filled is booked",
+        Status.EXPIRED: "ended with its time in force",
+        Status.REJECTED: "refused, by an answer that is known to be a no or by the broker's status",
+        Status.REPLACED: "another order took its place; until that one is known it counts for it",
+        Status.DROPPED: "never sent, or proven absent",
+    }
+)
+TRIGGER_MEANINGS = MappingProxyType(
+    {
+        Trigger.SEND: "the gateway writes bytes now",
+        Trigger.DROP: "not one byte left",
+        Trigger.DOUBT: "an answer was lost, or the broker's word is not understood",
+        Trigger.ABSENT: "absence was proven: quarantine, two clean passes after it, and the broker says it has none",
+        Trigger.LIVE: "the broker shows it open",
+        Trigger.PART_FILL: "some of it filled",
+        Trigger.LAST_FILL: "the last share filled",
+        Trigger.REJECT: "the broker refused it",
+        Trigger.CANCEL_ASKED: "a cancel was asked for by us, or the broker shows it pending",
+        Trigger.CANCEL_REFUSED: "the venue refused the cancel",
+        Trigger.CANCEL_DONE: "the broker canceled it",
+        Trigger.REPLACE_ASKED: "the broker shows it waiting for its replacement",
+        Trigger.REPLACE_REFUSED: "the venue refused the replacement",
+        Trigger.REPLACE_DONE: "another order took its place",
+        Trigger.EXPIRE: "its time in force ended",
+    }
+)
 
 S, T = Status, Trigger
 
@@ -148,6 +185,7 @@ TABLE = MappingProxyType(
         (S.REJECTED, T.LIVE): S.WORKING,
         (S.REJECTED, T.PART_FILL): S.PARTIAL,
         (S.REJECTED, T.LAST_FILL): S.FILLED,
+        (S.REJECTED, T.REPLACE_DONE): S.REPLACED,
         (S.DROPPED, T.SEND): S.SENDING,
         (S.DROPPED, T.DROP): S.DROPPED,
         (S.DROPPED, T.LIVE): S.WORKING,
@@ -156,6 +194,7 @@ TABLE = MappingProxyType(
         (S.DROPPED, T.REJECT): S.REJECTED,
         (S.DROPPED, T.CANCEL_DONE): S.CANCELED,
         (S.DROPPED, T.EXPIRE): S.EXPIRED,
+        (S.DROPPED, T.REPLACE_DONE): S.REPLACED,
     }
 )
 TERMINAL = frozenset({S.FILLED, S.CANCELED, S.EXPIRED, S.REJECTED, S.REPLACED, S.DROPPED})

@@ -32,7 +32,8 @@ def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, 
     """Count a clean pass that did not show an UNKNOWN order, from the end of its quarantine on.
 
     After so many passes and an empty answer to the question for its id, both of after the quarantine, it is absent
-    (docs/adr/0007: no order is sent to probe for it). An order that the broker has named once is never absent: it is asked about.
+    (docs/adr/0007: no order is sent to probe for it). An order that the broker has named once is never absent: it is
+    asked about.
     """
     order = work.order
     since_ns = order.unknown_since_mono_ns

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from scripts.generate_docs import DocumentError, Proof, collect_proofs, render_coverage, render_order_states
+from scripts.generate_docs import (
+    DocumentError,
+    Proof,
+    StateWords,
+    collect_proofs,
+    render_coverage,
+    render_order_states,
+)
 
 
 def proofs_in(folder: Path, source: str) -> list[Proof]:
@@ -83,4 +90,18 @@ def test_the_diagram_has_every_move_of_the_table_and_its_two_ends():
     assert "SENDING --> WORKING: ACK, FILL" in text
     assert "WORKING --> [*]" in text
     assert "WORKING --> WORKING" not in text, "what changes nothing stands in the table alone"
-    assert "\n| WORKING | ACK | WORKING |" in text
+    assert "\n| ACK | – | WORKING | WORKING |" in text
+    assert "\n| SEND | SENDING | – | – |" in text
+    assert "\n| WORKING | ACK | WORKING |" in text, "a late word"
+
+
+def test_names_are_explained_with_the_brokers_words():
+    words = StateWords(
+        statuses={"WORKING": "open", "READY": "not sent"},
+        triggers={"ACK": "it is there"},
+        words={"new": "ACK", "held": "ACK", "filled": "FILL"},
+    )
+    text = render_order_states({("READY", "ACK"): "WORKING"}, final=(), words=words)
+    assert "\n| READY | not sent |" in text
+    assert "\n| ACK | it is there | `new`, `held` |" in text
+    assert "\n| Trigger | WORKING | READY |" in text, "in the order in which they are explained"
