@@ -13,6 +13,7 @@ from decimal import Decimal
 from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
+    ClientOrderId,
     MonoNanos,
     OrderType,
     Severity,
@@ -45,11 +46,19 @@ class Protection:
         self._alarmed: set[Symbol] = set()
         self._tries: dict[Symbol, tuple[int, int]] = {}  # how many, and when the next may be
         self._giving_way: set[Symbol] = set()
+        self._stale: set[ClientOrderId] = set()
+        """Stops from before a corporate action: whatever the broker made of them, they are placed anew (fault D9)."""
+        desk.share_changes.append(self.on_share_change)
 
     def make_way(self, symbol: Symbol) -> None:
         """An approved order waits for the stop to go; the plan is made anew when its end is known."""
         self._giving_way.add(symbol)
         self.look(symbol)
+
+    def on_share_change(self, symbol: Symbol, ratio: Decimal) -> None:
+        """The shares of a symbol became others: its stops end, and one in the new shares follows."""
+        del ratio
+        self._stale.update(order.client_order_id for order in self._desk.orders.live(symbol) if order.is_protection)
 
     def look_at_all(self) -> None:
         desk = self._desk
@@ -57,6 +66,7 @@ class Protection:
             return
         held = {symbol for symbol in desk.ledger.positions() if self._plan(symbol) is not None}
         guarded = {order.symbol for order in desk.orders.live() if order.is_protection}
+        self._stale &= {order.client_order_id for order in desk.orders.live()}
         for symbol in sorted(held | guarded | self._giving_way | set(self._bare_since)):
             self.look(symbol)
 
@@ -105,6 +115,8 @@ class Protection:
 
     def _serves(self, stop: Order, plan: StopPlan) -> bool:
         """Whether a stop does what is wanted, once it stands; where a person moved it, its price is theirs."""
+        if stop.client_order_id in self._stale:
+            return False
         if stop.time_in_force == TimeInForce.DAY.value and self._is_day_ending():
             return False
         price = plan.stop_price if stop.replaces is not None else stop.stop_price
