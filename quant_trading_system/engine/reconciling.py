@@ -40,6 +40,9 @@ OVERLAP_NS = NANOS_PER_SECOND
 OLDER_PASSES_MAX = 4
 OLDER_SECONDS_MAX = 60.0
 """A picture with less filled than we know is older truth; after so many passes over so long it is the broker's word."""
+CLAIM_PASSES_MAX = 1
+CLAIM_SECONDS_MAX = 15.0
+"""The same where no execution but a status alone said more: two sightings."""
 UNEXPLAINED_KINDS = frozenset(
     {
         DifferenceKind.PHANTOM_POSITION,
@@ -62,6 +65,7 @@ class Reconciling:
         self._good_pass_ns: Nanos | None = None
         self._deep_since_mono_ns: int | None = None
         self._older: dict[ClientOrderId, tuple[int, int]] = {}
+        self._claims: list[BrokerOrder] = []
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -169,6 +173,7 @@ class Reconciling:
         """
         shown = {order.broker_order_id: order for order in (*event.closed_orders, *event.open_orders)}
         found = ""
+        self._claims.clear()
         for order in self._desk.orders.all_recent():
             if order.broker_order_id is None or not order.filled_quantity:
                 continue
@@ -176,7 +181,7 @@ class Reconciling:
             if picture is None:
                 is_older = event.since_ns is not None and order.created_ns > event.since_ns
             elif picture.filled_quantity < order.filled_quantity:
-                is_older = not _is_newer(picture, order) and not self._has_lasted(order.client_order_id)
+                is_older = not _is_newer(picture, order) and not self._has_lasted(order, picture)
             else:
                 self._older.pop(order.client_order_id, None)
                 is_older = False
@@ -184,16 +189,22 @@ class Reconciling:
                 found = order.client_order_id
         return found
 
-    def _has_lasted(self, client_order_id: ClientOrderId) -> bool:
+    def _has_lasted(self, order: Order, picture: BrokerOrder) -> bool:
         """Whether a lesser picture came so often and so long that it is the word of the broker. Asks meanwhile."""
         desk = self._desk
-        passes, since_ns = self._older.get(client_order_id, (0, desk.mono_ns))
-        self._older[client_order_id] = (passes + 1, since_ns)
-        if passes >= OLDER_PASSES_MAX and desk.age_s(since_ns) >= OLDER_SECONDS_MAX:
+        is_claim = order.executed_quantity <= picture.filled_quantity
+        passes, since_ns = self._older.get(order.client_order_id, (0, desk.mono_ns))
+        self._older[order.client_order_id] = (passes + 1, since_ns)
+        passes_max, seconds_max = (
+            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX) if is_claim else (OLDER_PASSES_MAX, OLDER_SECONDS_MAX)
+        )
+        if passes >= passes_max and desk.age_s(since_ns) >= seconds_max:
             self._look_back()
+            if is_claim:
+                self._claims.append(picture)
             return True
         if passes:
-            desk.emit(AskOrder(client_order_id=client_order_id, reason="a pass shows less filled than is known"))
+            desk.emit(AskOrder(client_order_id=order.client_order_id, reason="a pass shows less filled than is known"))
         return False
 
     # what is compared
@@ -204,6 +215,9 @@ class Reconciling:
         if event.account.last_equity_usd != self._last_equity_usd:
             self._last_equity_usd = event.account.last_equity_usd
             desk.base_ns = desk.last_close_ns
+        for picture in self._claims:
+            outcome = desk.orders.retract(picture, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
+            self._flow.settle(outcome, source="reconciliation")
         desk.account = event.account
         desk.account_mono_ns = event.started_mono_ns
         desk.moved_symbols.clear()

@@ -276,7 +276,7 @@ class Repairing:
                     desk.frozen[symbol] = desk.mono_ns
                 elif symbol in desk.frozen:
                     desk.frozen[symbol] = desk.mono_ns
-                self._flow.cancel_entries(reason, symbol=symbol)
+                self._cancel_ours(symbol, reason)
             case Degrade(reason=reason):
                 self.is_degraded = True
                 desk.guards.raise_cause(DRIFT, reason, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
@@ -286,6 +286,12 @@ class Repairing:
                 pass
             case _:
                 assert_never(action)
+
+    def _cancel_ours(self, symbol: Symbol, reason: str) -> None:
+        """Orders of ours that were meant for other shares; stops are their keeper's."""
+        for order in list(self._desk.orders.live(symbol)):
+            if not order.is_external and not order.is_protection:
+                self._flow.cancel(order.client_order_id, reason)
 
     def _remember_drift(self, action: Action) -> None:
         desk = self._desk

@@ -42,8 +42,7 @@ def take_execution(work: Work, execution: Execution, *, is_settled: bool = False
     """
     order = work.order
     cumulative = execution.cumulative_quantity
-    order.make_room(execution)
-    known = order.executions.get(cumulative)
+    known = None if cumulative in order.inferred else order.executions.get(cumulative)
     if known is not None:
         if known != (execution.quantity, execution.price):
             work.alert(
@@ -58,6 +57,7 @@ def take_execution(work: Work, execution: Execution, *, is_settled: bool = False
         work.lock(f"a fill that cannot be: it {flaw}")
         work.reconcile("a fill that cannot be: the broker's activities tell")
         return
+    order.make_room(execution)
     work.book(execution)  # the ledger knows what was booked before a restart
     if not order.note(execution):
         return
@@ -83,7 +83,8 @@ def _flaw(order: Order, execution: Execution) -> str:
     end, begin = execution.cumulative_quantity, execution.cumulative_quantity - execution.quantity
     if begin < ZERO:
         return "moves more shares than it says to have filled in all"
-    if any(begin < known and known - quantity < end for known, (quantity, _) in order.executions.items()):
+    told = [(known, quantity) for known, (quantity, _) in order.executions.items() if known not in order.inferred]
+    if any(begin < known and known - quantity < end for known, quantity in told):
         return "overlaps another one"
     if end > order.echoed_quantity > ZERO and begin > order.executed_quantity:
         return "is beyond the order, and what would lie between is not known"

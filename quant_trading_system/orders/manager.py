@@ -199,6 +199,18 @@ class OrderManager:
         order.restate(executions)
         return self._finish(work)
 
+    def retract(self, shown: BrokerOrder, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Outcome:
+        """A status said that more was filled than any execution or later picture shows: it is not believed any more."""
+        order = self._find(shown)
+        if order is None:
+            return Outcome()
+        work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
+        order.shown_filled = max(order.executed_quantity, shown.filled_quantity)
+        order.broker_updated_ns = min(order.broker_updated_ns, shown.updated_ns)
+        order.broker_status = ""
+        work.alert(Severity.WARNING, "fill_retracted", f"{shown.filled_quantity} shares filled, as passes show")
+        return self._finish(work)
+
     def note_inferred(self, execution: Execution, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Outcome:
         """Learn of shares that only the order's status tells; their execution takes their place when it comes."""
         outcome = self.note_execution(execution, venue_ns=venue_ns, mono_ns=mono_ns)

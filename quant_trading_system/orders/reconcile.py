@@ -169,6 +169,7 @@ class ReconcilePolicy:
     def __init__(self) -> None:
         self._first_seen: dict[_Sighting, int] = {}
         self._subjects: dict[_Subject, int] = {}
+        self._told: set[_Subject] = set()
         self._waits_since_mono_ns: int | None = None
 
     @property
@@ -193,19 +194,26 @@ class ReconcilePolicy:
         subjects: dict[_Subject, int] = {}
         actions: list[Action] = []
         waits: list[int] = []
+        told: set[_Subject] = set()
         for difference in differences:
             sighting = (difference.kind, difference.key, difference.gap)
             subject = (difference.kind, difference.key)
             seen[sighting] = self._first_seen.get(sighting, mono_ns)
             subjects[subject] = self._subjects.get(subject, mono_ns)
             is_confirmed = _is_confirmed(difference, seen[sighting], subjects[subject], mono_ns)
+            if is_confirmed and difference.kind is DifferenceKind.MISSING_ORDER and subject in self._told:
+                actions.append(_lock(difference))  # it was said; the lock stays fresh as long as it lasts
+                told.add(subject)
+                continue
+            if is_confirmed:
+                told.add(subject)
             decided = _actions(difference, is_confirmed=is_confirmed, is_first_pass=is_first_pass)
             if any(isinstance(action, Wait) for action in decided):
                 waits.append(seen[sighting])
                 wait = Wait(difference=difference, is_first=subject not in self._subjects)
                 decided = [wait if isinstance(action, Wait) else action for action in decided]
             actions.extend(decided)
-        self._first_seen, self._subjects = seen, subjects
+        self._first_seen, self._subjects, self._told = seen, subjects, told
         self._waits_since_mono_ns = min(waits, default=None)
         return (*actions, *_degrade_for_many(actions))
 
