@@ -17,7 +17,7 @@ from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.broker import Activity, BrokerAccount, BrokerOrder, BrokerPosition, Execution
 from quant_trading_system.core.clock import Clock
-from quant_trading_system.core.errors import Unavailable, VenueError
+from quant_trading_system.core.errors import Refused, Unavailable, VenueError
 from quant_trading_system.core.events import BrokerSnapshot, SnapshotFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.money import ZERO
@@ -81,6 +81,8 @@ class Reconciler:
                     if await self._pass():
                         return
             self._fail("orders moved during each of the attempts", discarded=True)
+        except Refused as error:
+            self._fail(str(error), is_refused=error.http_status in (401, 403))
         except VenueError as error:
             self._fail(str(error))
         except TimeoutError:
@@ -151,8 +153,11 @@ class Reconciler:
         since = self._since_ns if since is None else since
         return Nanos(min(since, live_since or since) - OVERLAP_NS)
 
-    def _fail(self, reason: str, *, discarded: bool = False) -> None:
-        self._inbox.put(SnapshotFailed(reason=reason, discarded=discarded, **stamps(self._clock)), Lane.ORDERS)
+    def _fail(self, reason: str, *, discarded: bool = False, is_refused: bool = False) -> None:
+        self._inbox.put(
+            SnapshotFailed(reason=reason, discarded=discarded, is_refused=is_refused, **stamps(self._clock)),
+            Lane.ORDERS,
+        )
 
 
 def _contradiction(positions: Sequence[BrokerPosition], account: BrokerAccount) -> str:

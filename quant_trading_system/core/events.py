@@ -211,6 +211,8 @@ class SnapshotFailed(Event, frozen=True, kw_only=True, tag=True):
 
     reason: str
     discarded: bool = False
+    is_refused: bool = False
+    """The broker refused the keys: no later attempt will do better before a person acts (fault G5)."""
 
 
 class ClockSeen(Event, frozen=True, kw_only=True, tag=True):

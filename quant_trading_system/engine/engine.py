@@ -279,7 +279,12 @@ class Engine:
 
     def _on_snapshot(self, event: BrokerSnapshot) -> None:
         self._reconciling.on_snapshot(event)
+        self._guarding.on_account(event.account)
         self._alarm.on_snapshot(event)
+
+    def _on_snapshot_failed(self, event: SnapshotFailed) -> None:
+        self._reconciling.on_failed(event)
+        self._guarding.on_snapshot_failed(event)
         self._protection.look_at_all()
 
     def _on_restored(self, event: Restored) -> None:
@@ -345,7 +350,7 @@ class Engine:
             Stopping: self._on_stopping,
             Restored: self._stamped(self._on_restored),
             BrokerSnapshot: self._stamped(self._on_snapshot),
-            SnapshotFailed: self._stamped(self._reconciling.on_failed),
+            SnapshotFailed: self._stamped(self._on_snapshot_failed),
             StreamUp: self._stamped(self._on_stream_up),
             StreamDown: self._stamped(self._guarding.on_stream_down),
             LatchSeen: self._stamped(self._guarding.on_latch),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from quant_trading_system.core.broker import BrokerAccount
 from quant_trading_system.core.effects import CancelEverything, RequestReconciliation
 from quant_trading_system.core.events import (
     HealthSeen,
     LatchSeen,
     LeaseSeen,
+    SnapshotFailed,
     StoreSeen,
     StreamDown,
     StreamUp,
@@ -31,6 +33,7 @@ class Guarding:
         self._flow = flow
         self._down_since: dict[Stream, int] = {}
         self._is_broker_down = False
+        self._is_blocked = False
         self._equity_recorded_mono_ns = 0
         self._latches_heard: set[Store] = set()
 
@@ -84,6 +87,23 @@ class Guarding:
             held = ", ".join(f"{symbol} {plain(quantity)}" for symbol, quantity in sorted(bare.items()))
             desk.alert(Severity.CRITICAL, "positions_without_stop", f"left without a stop by the kill switch: {held}")
         return CancelEverything(reason=reason, spares_stops=spares)
+
+    def on_account(self, account: BrokerAccount) -> None:
+        """An account that the broker blocks cannot trade; a person has to ask why."""
+        is_blocked = account.blocked or account.status != "ACTIVE"
+        if is_blocked and not self._is_blocked:
+            text = f"the broker shows the account with status {account.status}, blocked: {account.blocked}"
+            self._raise("account_blocked", text)
+            self._desk.alert(Severity.CRITICAL, "account_blocked", text)
+        elif not is_blocked:
+            self._clear("account_blocked")
+        self._is_blocked = is_blocked
+
+    def on_snapshot_failed(self, event: SnapshotFailed) -> None:
+        """Keys that are refused are refused again: no new exposure at once, and a person (fault G5)."""
+        if event.is_refused:
+            self._raise("broker_unreachable", f"the broker refuses the keys: {event.reason}")
+            self._desk.alert(Severity.CRITICAL, "keys_refused", event.reason)
 
     def on_store(self, event: StoreSeen) -> None:
         self._desk.stores_up[event.store] = event.is_up

@@ -70,6 +70,7 @@ CAUSES = MappingProxyType(
         "feed_silent": Cause(REDUCING, True, End.CLEARED, STREAM_GAP_SECONDS),
         "trade_updates_down": Cause(REDUCING, False, End.CLEARED, STREAM_GAP_SECONDS),
         "broker_unreachable": Cause(REDUCING, False, End.CLEARED, STREAM_GAP_SECONDS),
+        "account_blocked": Cause(REDUCING, False, End.CLEARED),
         "database_down": Cause(HALTED, False, End.CLEARED),
         "kill_state_unreadable": Cause(HALTED, False, End.CLEARED),
         "redis_down": Cause(REDUCING, False, End.CLEARED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class Order:
     replaces: str | None = None
     parent: str | None = None
     legs: list[str] = field(default_factory=list)
+    rests_until_s: float = 0.0
+    """Nobody trades with it before, by the monotonic clock."""
     is_stuck: bool = False
     """A cancel of it stays pending until the schedule is over."""
 
@@ -316,6 +319,8 @@ class Books:
             self._keep(child)
 
     def _match(self, order: Order) -> None:
+        if time.monotonic() < order.rests_until_s:
+            return
         bid, ask = self._market.quote(order.symbol, self._now_ns())
         price = ask if order.side == "buy" else bid
         if order.type in ("stop", "stop_limit"):

@@ -13,7 +13,7 @@ from tests.support.hostile_broker.schedule import Schedule
 from tests.support.hostile_broker.times import VenueTime, stamp
 from tests.support.hostile_broker.wire import text
 
-KEYS = ("PKHOSTILE0000000TEST", "hostile-secret-of-the-test")
+KEYS = ("PKHOSTILE", "hostile")
 
 
 class Desk:
@@ -81,6 +81,7 @@ class Desk:
             "posts": {name: [body.decode() for body in bodies] for name, bodies in self.posts.items()},
             "accepted": self.accepted,
             "hostilities": dict(self.schedule.counts),
+            "ages_s": self.schedule.ages_s(),
             "is_over": self.schedule.is_over,
             "requests": self.requests,
             "connections": self.connections,

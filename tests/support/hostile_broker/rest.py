@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -24,6 +25,7 @@ HTML_502 = (
 HTML_401 = "<html><head><title>401 Authorization Required</title></head><body><hr><center>nginx</center></body></html>"
 HTML_504 = "<html><body><h1>504 Gateway Time-out</h1>\nThe server didn't respond in time.\n</body></html>"
 SILENCE_S = 25.0
+REST_S = 8.0  # nobody trades at its price
 STAMPS = re.compile(r'"(created_at|updated_at|submitted_at)": "(\d{4}-\d\d-\d\dT[^"]+)Z"')
 NUMBERS = re.compile(r'"(qty|filled_qty|cash|price|cum_qty)": "(-?\d+(?:\.\d+)?)"')
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -169,6 +171,7 @@ class Rest:
         except Refused as refused:
             return self._json(refused.body, refused.status)
         desk.accepted.setdefault(client_id, []).append(order.id)
+        order.rests_until_s = time.monotonic() + REST_S if fault == "rests" else 0.0
         asyncio.get_running_loop().create_task(self._live(order, rejects=fault == "late_reject"))
         return await self._answer_submit(request, order, fault)
 
@@ -208,7 +211,7 @@ class Rest:
             case "filled_before_answer":
                 await asyncio.sleep(0.6)  # the answer still shows what was so when it was written
             case "unknown_status":
-                body = body.replace(f'"status": "{order.status}"', '"status": "pending_review"')
+                body = body.replace(f'"status": "{order.status}"', '"status": "under_examination"')
         return web.Response(text=body, content_type="application/json", charset="utf-8")
 
     async def _live(self, order: Order, *, rejects: bool) -> None:
@@ -332,6 +335,8 @@ class Rest:
         fault = desk.schedule.draw(points.ACCOUNT)
         if fault == "blocked":
             body["trading_blocked"] = True
+        if fault == "new_status":
+            body["status"] = "ACCOUNT_UPDATED"
         power, body["buying_power"] = body["buying_power"], self._last_power if fault else body["buying_power"]
         self._last_power = power
         return self._json(body)
@@ -339,7 +344,8 @@ class Rest:
     async def activities(self, request: web.Request) -> web.StreamResponse:
         query, books = request.query, self._desk.books
         kinds = request.match_info.get("kind", query.get("activity_types", "FILL")).split(",")
-        rows = [wire.fill_activity(each) for each in books.executions] if "FILL" in kinds else []
+        is_trades = "FILL" in kinds and query.get("category") != "non_trade_activity"
+        rows = [wire.fill_activity(each) for each in books.executions] if is_trades else []
         if "after" in query:
             after_ns = parse(query["after"])
             rows = [row for row in rows if parse(str(row["transaction_time"])) > after_ns]

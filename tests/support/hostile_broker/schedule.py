@@ -7,6 +7,7 @@ afterwards everything is answered as on a good day, so that books can be compare
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
 SUBMIT, CANCEL, READ, LIST, CLOCK, ACCOUNT = "submit", "cancel", "read", "list", "clock", "account"
@@ -31,6 +32,7 @@ TABLE: dict[str, tuple[Entry, ...]] = {
         ("filled_before_answer", 0.10, 5),
         ("late_reject", 0.06, 2),
         ("unknown_status", 0.05, 1),
+        ("rests", 0.15, 6),
     ),
     CANCEL: (("stuck", 0.2, 2), ("fill_first", 0.2, 3), ("error_500", 0.1, 2), ("cut", 0.1, 2)),
     READ: (
@@ -47,7 +49,7 @@ TABLE: dict[str, tuple[Entry, ...]] = {
     ),
     LIST: (("empty_list", 0.04, 4), ("stale", 0.05, 5), ("partial_page", 0.04, 4)),
     CLOCK: (("html_401", 0.05, 2), ("skewed", 0.05, 2)),
-    ACCOUNT: (("blocked", 0.02, 1), ("stale_buying_power", 0.2, 20)),
+    ACCOUNT: (("blocked", 0.02, 1), ("new_status", 0.02, 1), ("stale_buying_power", 0.2, 20)),
     TRADE_HANDSHAKE: (("too_many", 0.3, 2),),
     TRADE_LOGIN: (("silent", 0.2, 1), ("new_form_refused", 0.2, 2), ("not_listening", 0.1, 1)),
     TRADE_EVENT: (
@@ -77,6 +79,7 @@ class Schedule:
         self.is_on = is_rude_start
         self.is_over = False
         self.counts: Counter[str] = Counter()
+        self._first_s: dict[str, float] = {}
         chosen: dict[str, tuple[Entry, ...]] = {}
         for point, entries in TABLE.items():
             kept = tuple(
@@ -101,8 +104,13 @@ class Schedule:
             name = f"{point}.{kind}"
             if self.counts[name] < most and self._rng.random() < min(1.0, probability * self._boost):
                 self.counts[name] += 1
+                self._first_s.setdefault(name, time.monotonic())
                 return kind
         return None
+
+    def ages_s(self) -> dict[str, float]:
+        """How long ago each thing that went wrong did so first."""
+        return {name: time.monotonic() - at_s for name, at_s in self._first_s.items()}
 
     def chance(self, probability: float) -> bool:
         return self._rng.random() < probability
