@@ -58,7 +58,15 @@ def run(options: TradeOptions) -> int:
         OperatorError: it did not start, or had to stop; the error carries the exit code.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(Daemon(options).run())
+        return runner.run(_to_its_end(Daemon(options)))
+
+
+async def _to_its_end(daemon: Daemon) -> int:
+    """Once all is done nobody listens to signals: a second SIGTERM must not turn the exit code into -15."""
+    try:
+        return await daemon.run()
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

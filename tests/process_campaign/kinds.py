@@ -144,6 +144,7 @@ def lose_postgres(chain: Chain, run: Run) -> None:
         else:
             kill(server)
             await server.wait_died()
+            await server.stop()  # gives the folder back
 
     stage.servers.runner.run(away())
     time.sleep(run.rng.uniform(0.0, 3.0))
@@ -167,6 +168,7 @@ def lose_redis(chain: Chain, run: Run) -> None:
         async def die() -> None:
             kill(server)
             await server.wait_died()
+            await server.stop()  # gives the folder back
 
         stage.servers.runner.run(die())
         time.sleep(run.rng.uniform(0.0, 2.0))
@@ -277,10 +279,12 @@ def ask_to_stop(chain: Chain, run: Run) -> None:
 
 
 def goes_on(chain: Chain, daemon: DaemonProcess, when: str) -> list[str]:
-    """It trades again, or has ended with a code that a supervisor restarts; and nothing is lost or doubled."""
+    """It trades again, waits out what is over, or has ended with a code that a supervisor restarts; nothing is lost."""
 
     def is_back() -> bool:
-        return status(daemon).get("trading_state") == "ACTIVE"
+        said = status(daemon)
+        over = all("over, ends after" in cause["detail"] for cause in said.get("causes", ()))
+        return said.get("trading_state") == "ACTIVE" or (said.get("trading_state") == "REDUCING" and over)
 
     if not wait_until(lambda: daemon.popen.poll() is not None or is_back(), BACK_SECONDS_MAX, 0.1):
         said = status(daemon)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import traceback
@@ -25,6 +26,9 @@ def serve(wanted: Any, over: Any, keep: Path) -> None:
     def report(run: Run, world: int, folder: str) -> None:
         over.put((run, world, folder))
 
+    # Every start of a daemon would compile the package anew where the environment forbids to keep what was compiled.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(keep.parent / "compiled")
     try:
         work(wanted.get, report, keep)
     finally:
@@ -33,18 +37,22 @@ def serve(wanted: Any, over: Any, keep: Path) -> None:
 
 def work(take: Callable[[], World | None], report: Report, keep: Path) -> None:
     """Run worlds until there is none left."""
-    with short_folder() as folder:
-        servers = Servers(folder)
-        servers.start()
-        try:
-            while (world := take()) is not None:
-                run_world(world, servers, report, keep)
-        finally:
-            servers.stop()
+    world = take()
+    while world is not None:
+        with short_folder() as folder:
+            servers = Servers(folder)
+            servers.start()
+            try:
+                while world is not None and run_world(world, servers, report, keep):
+                    world = take()
+                if world is not None:
+                    world = take()  # servers that a world left in an unknown state are not used again
+            finally:
+                servers.stop()
 
 
-def run_world(world: World, servers: Servers, report: Report, keep: Path) -> None:
-    """Run one world to its end; a run that cannot be judged fails, and ends its world."""
+def run_world(world: World, servers: Servers, report: Report, keep: Path) -> bool:
+    """Run one world; a run that cannot be judged fails, and ends it. Returns whether it came to its end."""
     with short_folder() as folder:
         stage = Stage(servers, folder, seed=world.number)
         chain = Chain(stage)
@@ -66,9 +74,11 @@ def run_world(world: World, servers: Servers, report: Report, keep: Path) -> Non
             run.violations.append(f"not judged: {error!r:.2000}")
             run.violations += traceback.format_exc().splitlines()[-12:]
             chain.over += [run, *chain.waiting]
+            return False
         finally:
             _tell(chain, world, report, keep)
             stage.end()
+    return True
 
 
 def _to_run(job: Job) -> Run:
@@ -92,6 +102,6 @@ def _keep(stage: Stage, run: Run, world: World, keep: Path) -> str:
     for name, read in (("ledger", stage.ledger), ("rows", stage.rows)):
         try:
             (folder / f"{name}.txt").write_text(str(read()))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # border: what can be kept is kept, the failure is reported in any case
             (folder / f"{name}.txt").write_text(repr(error))
     return str(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import islice
 
 from quant_trading_system.adapters.alpaca.data_stream import CONNECTION_LIMIT, DataStream
 from quant_trading_system.adapters.alpaca.streaming import StreamSettings
@@ -25,6 +26,7 @@ from quant_trading_system.core.events import (
     TradeSeen,
 )
 from quant_trading_system.core.failpoints import failpoint
+from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Nanos, Stream
 
 SUBSCRIBED_SECONDS_MAX = 20.0
@@ -32,7 +34,7 @@ FRESH_SECONDS_MAX = 10.0
 REAPED_SECONDS_MAX = 95.0  # Alpaca drops a connection that is gone after about 90 s
 CONNECTION_LIMIT_WORDS = f"feed error {CONNECTION_LIMIT}"
 STREAM_STOP_SECONDS_MAX = 1.5
-DAYS_BACK_NS = 5 * 86_400 * NANOS_PER_SECOND  # the last session even before a long weekend
+BARS_SPARE = 2  # a symbol that trades in every other minute is warm as well
 KINDS = ((TradeSeen, "trade"), (QuoteSeen, "quote"), (BarSeen, "bar"), (StatusSeen, "status"))
 
 
@@ -140,7 +142,7 @@ class _BatchSink:
 
 
 async def _warm_up(parts: Parts) -> int:
-    """Read one-minute bars of the last session and hand them to the engine. Returns how many."""
+    """Read one-minute bars of the last sessions and hand them to the engine. Returns how many."""
     most = parts.settings.data.warm_up_bars
     if most == 0:
         return 0
@@ -149,7 +151,7 @@ async def _warm_up(parts: Parts) -> int:
     try:
         history = await ask_patiently(
             lambda: parts.read.bars(
-                parts.engine.streamed_symbols, start_ns=Nanos(now_ns - DAYS_BACK_NS), end_ns=now_ns, timeframe="1Min"
+                parts.engine.streamed_symbols, start_ns=history_start_ns(now_ns, most), end_ns=now_ns, timeframe="1Min"
             )
         )
     except Unavailable as error:
@@ -164,12 +166,25 @@ async def _warm_up(parts: Parts) -> int:
         parts.metrics.on_data_fetch((parts.clock.mono_ns() - started_ns) / NANOS_PER_SECOND)
     told = 0
     for symbol, bars in history.items():
-        regular = tuple(bar for bar in bars if parts.engine.is_in_session(bar.start_ns))[-most:]
+        newest = islice((bar for bar in reversed(bars) if parts.engine.is_in_session(bar.start_ns)), most)
+        regular = tuple(newest)[::-1]
         parts.inbox.put(HistorySeen(symbol=symbol, bars=regular, **stamps(parts.clock)), Lane.ORDERS)
         told += len(regular)
         if not regular and parts.metrics is not None:
             parts.metrics.on_data_fallback("empty_history")  # warms up from the stream instead
     return told
+
+
+def history_start_ns(now_ns: int, bars: int) -> Nanos:
+    """The open of the latest session from which on there are twice as many minutes of past sessions as bars wanted."""
+    calendar = SessionCalendar()
+    missing_ns = BARS_SPARE * bars * 60 * NANOS_PER_SECOND
+    start_ns = Nanos(now_ns)
+    while missing_ns > 0:
+        session = calendar.previous_session(start_ns)
+        missing_ns -= session.close_ns - session.open_ns
+        start_ns = session.open_ns
+    return start_ns
 
 
 async def _wait_fresh(parts: Parts) -> str:
