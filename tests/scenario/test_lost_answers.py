@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from quant_trading_system.adapters.alpaca.orders import payload
-from quant_trading_system.core.broker import BrokerAccount
-from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, OrderAnswered, OrderRefused
-from quant_trading_system.core.types import Direction, Symbol
+from quant_trading_system.core.broker import BrokerAccount, Execution
+from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, OrderAnswered, OrderRefused, OrderUpdated
+from quant_trading_system.core.types import Direction, ExecutionId, Nanos, Side, Symbol
 from quant_trading_system.core.values import Approved
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.requests import OrderRequest
@@ -421,3 +421,104 @@ def test_an_order_without_any_acknowledgement_becomes_unknown_by_itself_and_is_a
     assert floor.live == ()
     floor.must_agree()
     assert floor.scripts[MOMENTUM].holdings[-1] in (Decimal(0), Decimal(47))
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.invariant("I2")
+@pytest.mark.invariant("I4")
+@pytest.mark.parametrize("restarts", [False, True])
+def test_an_order_that_the_broker_says_to_have_and_does_not_show_is_never_absent(restarts: bool):
+    floor = scripted_floor()
+    account = floor.snapshot().account
+
+    def hidden(snapshot: BrokerSnapshot) -> BrokerSnapshot:
+        return blind(snapshot, account)
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        submit()
+        deafen(floor)
+        floor.answers_lookups = True
+        floor.hides_orders = True
+        return floor.in_doubt(approved, "the broker knows this id already", is_duplicate=True)
+
+    floor.on_post = post
+    floor.filter_snapshot = hidden
+    floor.decide(Direction.LONG)
+    floor.reconciles = True
+    if restarts:
+        first, floor = floor, floor.crash()
+        floor.hides_orders = True
+        floor.filter_update = lambda _update: ()
+        floor.filter_snapshot = hidden
+        floor.start()
+        assert floor.engine.unknown_orders == 1
+        floor.sent = list(first.sent)
+    floor.advance(600)
+    assert floor.engine.unknown_orders == 1
+    assert "said that it has an order of this id" in floor.alerted("order_unknown")[0].text
+    floor.hides_orders = False
+    floor.advance(PERIOD_S)
+    assert floor.engine.unknown_orders == 0
+    heal(floor)
+    floor.filter_snapshot = lambda snapshot: snapshot
+    floor.advance(120)
+    assert floor.books() == {"momentum": Decimal(47)}
+    assert len(floor.exchange.ledger()["orders"]) == 1  # type: ignore[arg-type]
+    floor.must_agree()
+
+
+@pytest.mark.fault("A13")
+@pytest.mark.invariant("I5")
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize("field", ["side", "symbol"])
+def test_an_order_that_the_broker_made_something_else_of_counts_as_both(field: str):
+    floor = scripted_floor(symbols=(SYMBOL, MSFT))
+
+    def post(approved: Approved, submit: Submit) -> AnyEvent:
+        shown = broker_order(submit())
+        side = Side.SELL if field == "side" else shown.side
+        symbol = MSFT if field == "symbol" else shown.symbol
+        deafen(floor)
+        return OrderAnswered(
+            client_order_id=approved.intent.client_order_id,
+            order=msgspec.structs.replace(shown, side=side, symbol=symbol),
+            **floor.stamps(),
+        )
+
+    floor.on_post = post
+    floor.decide(Direction.LONG)
+    assert "another order than was sent" in floor.engine.view().locks[SYMBOL]
+    buys, sells, _ = floor.engine._desk.orders.open_quantities(SYMBOL)
+    assert buys == Decimal(47)
+    if field == "side":
+        assert sells == Decimal(47)
+    else:
+        assert floor.engine._desk.orders.open_quantities(MSFT)[0] == Decimal(47)
+        assert floor.engine.view().gross_exposure_usd == 2 * 47 * Decimal(100)
+
+
+@pytest.mark.fault("A13")
+@pytest.mark.invariant("I12")
+def test_a_fill_on_the_other_side_than_was_ordered_is_nobodys_here():
+    floor = scripted_floor()
+    floor.buy_resting()
+    floor.reconciles = False
+    (order,) = floor.engine._desk.orders.all_recent()
+    shown = broker_order(floor.exchange.order_by_client_id(order.client_order_id))
+    fill = Execution(
+        execution_id=ExecutionId("e1"),
+        broker_order_id=shown.broker_order_id,
+        client_order_id=order.client_order_id,
+        symbol=SYMBOL,
+        side=Side.SELL,
+        quantity=Decimal(5),
+        price=Decimal(100),
+        cumulative_quantity=Decimal(5),
+        venue_ns=floor.now_ns,
+    )
+    picture = msgspec.structs.replace(
+        shown, side=Side.SELL, filled_quantity=Decimal(5), updated_ns=Nanos(floor.now_ns + 1)
+    )
+    floor.tell(OrderUpdated(word="partial_fill", event_id=None, order=picture, execution=fill, **floor.stamps()))
+    assert floor.books() == {"external": Decimal(-5)}
+    assert SYMBOL in floor.engine.view().locks

@@ -203,6 +203,7 @@ class Floor(Readings):
         self.spoil: Callable[[QuoteSeen], QuoteSeen] = lambda quote: quote
         self.filter_snapshot: Callable[[BrokerSnapshot], AnyEvent] = lambda snapshot: snapshot
         self.answers_lookups = True
+        self.hides_orders = False
         self.reconciles = True
         self.quotes = True
         self.prints = True
@@ -509,8 +510,11 @@ class Floor(Readings):
         """What the exchange says to the POST, for a test that only wanted to do something before it."""
         return self._post(approved.intent.client_order_id, submit)
 
-    def in_doubt(self, approved: Approved, reason: str = "504, empty body") -> OrderInDoubt:
-        return OrderInDoubt(client_order_id=approved.intent.client_order_id, reason=reason, **self.stamps())
+    def in_doubt(
+        self, approved: Approved, reason: str = "504, empty body", *, is_duplicate: bool = False
+    ) -> OrderInDoubt:
+        client_order_id = approved.intent.client_order_id
+        return OrderInDoubt(client_order_id=client_order_id, reason=reason, is_duplicate=is_duplicate, **self.stamps())
 
     def _cancel(self, client_order_id: ClientOrderId, broker_order_id: str) -> None:
         self.cancelled.append(client_order_id)
@@ -538,6 +542,7 @@ class Floor(Readings):
             found = broker_order(self.exchange.order_by_client_id(client_order_id))
         except Refusal:
             found = None
+        found = None if self.hides_orders else found
         self.tell(LookupAnswered(client_order_id=client_order_id, order=found, **self.stamps()))
 
 

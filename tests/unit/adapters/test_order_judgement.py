@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from quant_trading_system.adapters.alpaca.answers import parse_order
+from quant_trading_system.adapters.alpaca.failures import Unreadable
 from quant_trading_system.adapters.alpaca.http import Reply
 from quant_trading_system.adapters.alpaca.orders import (
     DEFINITE_REFUSALS,
@@ -21,8 +22,9 @@ from quant_trading_system.adapters.alpaca.orders import (
     payload,
 )
 from quant_trading_system.core.errors import InDoubt, Refused
-from quant_trading_system.core.types import OrderType, Side, TimeInForce
-from tests.unit.adapters.builders import intent, order_body
+from quant_trading_system.core.types import OrderClass, OrderType, Side, TimeInForce
+from quant_trading_system.core.values import OrderIntent
+from tests.unit.adapters.builders import intent, order_body, order_fields
 
 
 def reply(status: int, body: Any) -> Reply:
@@ -110,3 +112,63 @@ def test_an_echo_that_differs_is_named(change: dict[str, Any], named: str):
 
 def test_an_echo_that_is_equal_in_value_is_equal():
     assert echo_difference(parse_order(order_body(qty="10.0", limit_price="190.100")), intent()) is None
+
+
+# legs
+
+
+def with_stop(**changes: object) -> OrderIntent:
+    return intent(order_class=OrderClass.OTO, stop_loss_price=Decimal("186.00"), **changes)
+
+
+@pytest.mark.invariant("I3")
+def test_legs_are_part_of_the_bytes():
+    fields = msgspec.json.decode(payload(with_stop()))
+    assert fields["order_class"] == "oto"
+    assert fields["stop_loss"] == {"stop_price": "186"}
+    assert "take_profit" not in fields
+    both = msgspec.json.decode(
+        payload(
+            intent(
+                order_class=OrderClass.BRACKET,
+                stop_loss_price=Decimal("186.00"),
+                take_profit_price=Decimal("195.50"),
+            )
+        )
+    )
+    assert both["take_profit"] == {"limit_price": "195.5"}
+
+
+def leg(**changes: object) -> dict[str, object]:
+    fields = {"id": "leg", "side": "sell", "type": "stop", "limit_price": None, "stop_price": "186", "status": "held"}
+    return order_fields(**(fields | changes))
+
+
+@pytest.mark.fault("A13")
+@pytest.mark.invariant("I7")
+@pytest.mark.parametrize(
+    ("legs", "differs"),
+    [
+        ([leg()], ""),
+        (None, "legs"),
+        ([leg(stop_price="187")], "legs"),
+        ([leg(qty="9")], "legs"),
+        ([leg(side="buy")], "legs"),
+        ([leg(), leg(id="second")], "legs"),
+    ],
+)
+def test_the_echo_of_legs_is_compared(legs: list[dict[str, object]] | None, differs: str):
+    found = echo_difference(parse_order(order_body(order_class="oto", legs=legs)), with_stop())
+    assert (found or "").split(" ")[0] == differs
+
+
+@pytest.mark.invariant("I7")
+def test_another_class_is_another_order():
+    assert (echo_difference(parse_order(order_body(order_class="oto")), intent()) or "").startswith("order_class")
+    assert echo_difference(parse_order(order_body(order_class="simple")), intent()) is None
+
+
+def test_a_leg_shows_no_legs_of_its_own():
+    nested = {**leg(), "legs": [leg()]}
+    with pytest.raises(Unreadable):
+        parse_order(order_body(order_class="oto", legs=[nested]))

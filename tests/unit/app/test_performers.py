@@ -68,6 +68,7 @@ class Shell:
         self.answers: list[Answer] = []
         self.failures: list[BaseException] = []
         self.refusals: dict[bool, str] = {}
+        self.stops: frozenset[BrokerOrderId] = frozenset()
         journal = Journal()
         clock = LoopClock()
         self.latch = KillLatch(
@@ -106,6 +107,7 @@ class Shell:
                     latch=self.latch,
                     remember=self.remembered.append,
                     answer=self.answers.append,
+                    standing_stops=lambda: self.stops,
                     on_failure=self.failures.append,
                     refusal_to_cancel=lambda is_urgent: self.refusals.get(is_urgent),
                 )
@@ -165,6 +167,25 @@ def test_a_kill_cancels_everything_while_a_cut_connection_leaves_the_lease_in_qu
     shell.perform(CANCEL, CancelEverything(reason="kill"))
     assert shell.cancel.cancelled == []
     assert shell.cancel.cancel_alls == 1
+
+
+@pytest.mark.requirement("R049")
+def test_a_kill_spares_stops_and_cancels_all_others_one_by_one(shell: Shell):
+    shell.read.orders = [shown(1), shown(2, id="b2"), shown(3, id="stop")]
+    shell.stops = frozenset({BrokerOrderId("stop")})
+    shell.perform(CancelEverything(reason="kill"), seconds=0.3)
+    assert shell.cancel.cancel_alls == 0
+    assert "stop" not in shell.cancel.cancelled
+    assert set(shell.cancel.cancelled) == {order.broker_order_id for order in shell.read.orders} - {"stop"}
+
+
+@pytest.mark.requirement("R049")
+def test_a_kill_cancels_stops_too_where_that_is_wished(shell: Shell):
+    shell.read.orders = [shown(1), shown(3, id="stop")]
+    shell.stops = frozenset({BrokerOrderId("stop")})
+    shell.perform(CancelEverything(reason="kill", spares_stops=False))
+    assert shell.cancel.cancel_alls == 1
+    assert shell.read.orders == []
 
 
 @pytest.mark.fault("A2")
