@@ -23,6 +23,10 @@ STOCK_DIVIDEND = ("DIV", "SDIV")
 NAME_CHANGE = "NC"
 
 
+UNEXPLAINED_USD_MAX = Decimal(10)
+"""Cash that comes without a word is no rounding beyond it: a flow until an activity explains it."""
+
+
 class MoneyClass(StrEnum):
     FLOW = "flow"
     INCOME = "income"
@@ -57,3 +61,13 @@ def cash_moved(activity: Activity) -> Decimal:
 def shares_moved(activity: Activity) -> Decimal:
     """Signed shares of its symbol that the activity says were given or taken."""
     return activity.quantity if moves_shares(activity) else ZERO
+
+
+def unexplained_flow(standing_usd: Decimal, moved_usd: Decimal) -> Decimal:
+    """What of a change of cash without a word counts as a flow; `standing_usd` of earlier ones still does.
+
+    Cash that came must not look like profit; cash that went is a loss, unless it is what came before.
+    """
+    if moved_usd > UNEXPLAINED_USD_MAX:
+        return moved_usd
+    return max(moved_usd, -standing_usd) if moved_usd < ZERO else ZERO

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
+from quant_trading_system.core.activities import unexplained_flow
 from quant_trading_system.core.broker import BrokerAccount, ClockReading
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import Event
@@ -129,6 +130,8 @@ class Desk:
         """Activities of the broker that are booked, by id."""
         self.flows: deque[tuple[Nanos, Decimal]] = deque(maxlen=FLOWS_KEPT)
         """Deposits and withdrawals: when, and how many USD."""
+        self.unexplained_flow_usd = ZERO
+        """What of them came without a word, and no activity explained."""
         self.base_ns = Nanos(0)
         """The close that the broker's `last_equity` is of."""
 
@@ -211,6 +214,12 @@ class Desk:
             self.flows.append((venue_ns, amount_usd))
             self.guards.on_flow(amount_usd)
             self.remember_guards()  # in the step that books it: a crash loses both or none
+
+    def take_unexplained(self, venue_ns: Nanos, moved_usd: Decimal) -> None:
+        """The broker's cash moved without a word."""
+        flow_usd = unexplained_flow(self.unexplained_flow_usd, moved_usd)
+        self.unexplained_flow_usd += flow_usd
+        self.take_flow(venue_ns, flow_usd)
 
     def equity_usd(self) -> Decimal | None:
         """Cash plus positions at their marks; None while cash or one mark is unknown."""

@@ -6,6 +6,7 @@ bounded. The policy decides about differences, `repairing` carries it out. No or
 
 from __future__ import annotations
 
+from quant_trading_system.core.activities import unexplained_flow
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import AskOrder, RequestReconciliation
 from quant_trading_system.core.events import BrokerSnapshot, LookupAnswered, OrderUpdated, Restored, SnapshotFailed
@@ -43,6 +44,8 @@ OLDER_SECONDS_MAX = 60.0
 CLAIM_PASSES_MAX = 1
 CLAIM_SECONDS_MAX = 15.0
 """The same where no execution but a status alone said more: two sightings."""
+FRESH_NS = NANOS_PER_SECOND
+"""News of orders younger than this, in venue time, may be on their way on the stream."""
 UNEXPLAINED_KINDS = frozenset(
     {
         DifferenceKind.PHANTOM_POSITION,
@@ -66,6 +69,7 @@ class Reconciling:
         self._deep_since_mono_ns: int | None = None
         self._older: dict[ClientOrderId, tuple[int, int]] = {}
         self._claims: list[BrokerOrder] = []
+        self._fresh: set[tuple[DifferenceKind, str]] = set()
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -105,8 +109,9 @@ class Reconciling:
             if entry.kind == "flow":
                 desk.flows.append((entry.venue_ns, entry.cash_usd))
             elif entry.kind == "cash_gap":
-                came = max(ZERO, unexplained + entry.cash_usd) - max(ZERO, unexplained)
                 unexplained += entry.cash_usd
+                came = unexplained_flow(desk.unexplained_flow_usd, entry.cash_usd)
+                desk.unexplained_flow_usd += came
                 desk.flows.append((entry.venue_ns, came))
         desk.ledger.cash.carry_unexplained(unexplained)
         desk.guards.restore(event.guards, session_date=desk.session_date)
@@ -237,6 +242,8 @@ class Reconciling:
         """What differs. Where the reason may lie further back than the pass read, that is left to one that reads on."""
         desk = self._desk
         found = diff(self._our_books(event), event)
+        if not is_first:
+            found = self._without_fresh(event, found)
         is_shallow = event.since_ns is not None and event.since_ns > desk.venue_ns - DEEP_NS + OVERLAP_NS
         if is_first or not is_shallow or not any(each.kind in UNEXPLAINED_KINDS for each in found):
             return found
@@ -246,6 +253,18 @@ class Reconciling:
             return found
         desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
         return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
+
+    def _without_fresh(self, event: BrokerSnapshot, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        """Leave out what happened so lately that the stream is about to tell it; a further pass judges it at once."""
+        desk = self._desk
+        after_ns = event.venue_ns - FRESH_NS
+        fresh = {(each.kind, each.key) for each in found if _happened_ns(each) > after_ns}
+        waiting = fresh - self._fresh if desk.streams_up[Stream.TRADE_UPDATES] else set()
+        self._fresh = fresh
+        if not waiting:
+            return found
+        desk.emit(RequestReconciliation(reason="news that the stream has not told yet"))
+        return tuple(each for each in found if (each.kind, each.key) not in waiting)
 
     def _look_back(self) -> None:
         self._deep_since_mono_ns = self._desk.mono_ns
@@ -373,3 +392,11 @@ class Reconciling:
 def _is_newer(picture: BrokerOrder, order: Order) -> bool:
     """Whether the broker changed the order after all that we know of it."""
     return picture.updated_ns > max(order.broker_updated_ns, order.last_execution_ns)
+
+
+def _happened_ns(difference: Difference) -> int:
+    """When the broker did what differs, venue time; 0 where nobody says."""
+    if difference.kind is DifferenceKind.MISSING_FILL and difference.execution is not None:
+        return difference.execution.venue_ns
+    is_order = difference.kind in (DifferenceKind.STATUS_GAP, DifferenceKind.ORPHAN_ORDER)
+    return difference.order.updated_ns if is_order and difference.order is not None else 0

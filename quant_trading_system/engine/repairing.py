@@ -223,9 +223,9 @@ class Repairing:
         if cash.usd is None:
             desk.ledger.set_cash(cash_usd)
             return
-        before, moved_usd = cash.unexplained_usd, cash_usd - cash.usd
+        moved_usd = cash_usd - cash.usd
         desk.ledger.set_cash(cash_usd)
-        desk.take_flow(desk.venue_ns, max(ZERO, cash.unexplained_usd) - max(ZERO, before))
+        desk.take_unexplained(desk.venue_ns, moved_usd)
         remember_entry(desk, "cash_gap", cash_usd=moved_usd, text=f"the broker shows {plain(cash_usd)} USD of cash")
 
     def _journal_shares(
