@@ -1,4 +1,8 @@
-"""The kill latch over its three stores: file first, then PostgreSQL, then Redis. Writes, reads back, tells."""
+"""The kill latch over its three stores: file first, then PostgreSQL, then Redis. Writes, reads back, repairs, tells.
+
+Decides what copies that disagree become: an engagement in the file or the row is repeated in every copy that lacks it,
+for a copy may have been away when it was written; only a person's reset makes them CLEAR. The mirror decides nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,11 @@ KILL_FILE = "KILL"  # in the state directory; touching it is enough
 WRITE_SECONDS_MAX = 2.0
 WATCH_PERIOD_S = 0.25  # a touched KILL file engages within a quarter of a second
 READ_PERIOD_S = 5.0  # the stores are read back so often
+READS_MAX = 3  # a reading that a change overtook is worth nothing
+REPEATED_BY = "the daemon, which repeats it"
+
+Copies = dict[Store, tuple[Latch, str]]
+"""What each copy says, and why."""
 
 
 class KillLatch:
@@ -47,6 +56,9 @@ class KillLatch:
         self._period_s = period_s
         self._ticks_to_read = max(1, round(read_period_s / period_s))
         self._wake = asyncio.Event()
+        self._changes = 0
+        self._resetting = asyncio.Lock()
+        """Held by a reset and by a reading that may repair, never by an engagement: that waits for nobody."""
 
     def wake(self) -> None:
         """Read the copies back now: a store that was gone is back."""
@@ -54,6 +66,7 @@ class KillLatch:
 
     async def engage(self, operator: str, reason: str) -> None:
         """Write ENGAGED to the file, the database and Redis, each on its own: a failure stops none of them."""
+        self._changes += 1
         failpoint("latch.engage.before_file")
         self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)
         failpoint("latch.engage.after_file")
@@ -64,30 +77,65 @@ class KillLatch:
 
     async def clear(self, operator: str, reason: str) -> None:
         """Write CLEAR in the opposite order, so that a crash in between leaves it engaged."""
-        self._touched.unlink(missing_ok=True)
-        failpoint("latch.clear.before_mirror")
-        await self._write(Store.REDIS, self._redis.write_latch(Latch.CLEAR, reason), Latch.CLEAR, reason)
-        failpoint("latch.clear.after_mirror")
-        await self._write(Store.DATABASE, self._rows.clear(operator, reason), Latch.CLEAR, reason)
-        failpoint("latch.clear.after_row")
-        self._write_file(self._file.clear, operator, reason, Latch.CLEAR)
-        failpoint("latch.clear.after_file")
+        async with self._resetting:
+            self._changes += 1
+            self._touched.unlink(missing_ok=True)
+            failpoint("latch.clear.before_mirror")
+            await self._write(Store.REDIS, self._redis.write_latch(Latch.CLEAR, reason), Latch.CLEAR, reason)
+            failpoint("latch.clear.after_mirror")
+            await self._write(Store.DATABASE, self._rows.clear(operator, reason), Latch.CLEAR, reason)
+            failpoint("latch.clear.after_row")
+            self._write_file(self._file.clear, operator, reason, Latch.CLEAR)
+            failpoint("latch.clear.after_file")
 
     async def read_all(self) -> dict[Store, Latch]:
-        """Read the three copies and tell the engine each. A missing Redis mirror is refilled from the other two."""
-        file_latch, file_reason = self._file.read()
-        row_latch, row_reason = await self._guarded(self._rows.read())
-        mirror_latch, mirror_reason = await self._guarded(self._redis.read_latch())
-        if mirror_latch is Latch.MISSING and Latch.UNREADABLE not in (file_latch, row_latch):
-            wanted = Latch.CLEAR if file_latch is row_latch is Latch.CLEAR else Latch.ENGAGED
-            await self._write(Store.REDIS, self._redis.write_latch(wanted, "refilled"), wanted, "refilled")
-            mirror_latch, mirror_reason = await self._guarded(self._redis.read_latch())
-        self._tell(Store.LATCH_FILE, file_latch, file_reason)
-        self._tell(Store.DATABASE, row_latch, row_reason)
-        self._tell(Store.REDIS, mirror_latch, mirror_reason)
-        if mirror_latch in (Latch.CLEAR, Latch.ENGAGED) and self._redis.is_up:
+        """Read the three copies, repair those that lack what the others know, and tell the engine each."""
+        async with self._resetting:
+            found = await self._read_settled()
+            if await self._repair(found):
+                found = await self._read_settled()
+            for store, (latch, reason) in found.items():
+                self._tell(store, latch, reason)
+            latches = {store: latch for store, (latch, _) in found.items()}
+        if latches[Store.REDIS] in (Latch.CLEAR, Latch.ENGAGED) and self._redis.is_up:
             self._inbox.put(StoreSeen(store=Store.REDIS, is_up=True, **stamps(self._clock)), Lane.ORDERS)
-        return {Store.LATCH_FILE: file_latch, Store.DATABASE: row_latch, Store.REDIS: mirror_latch}
+        return latches
+
+    async def _read_settled(self) -> Copies:
+        """The three copies as they are together: read anew where one was written meanwhile."""
+        for _ in range(READS_MAX - 1):
+            changes = self._changes
+            found = await self._read()
+            if changes == self._changes:
+                return found
+        return await self._read()
+
+    async def _read(self) -> Copies:
+        file = self._file.read()
+        row = await self._guarded(self._rows.read())
+        return {
+            Store.LATCH_FILE: file,
+            Store.DATABASE: row,
+            Store.REDIS: await self._guarded(self._redis.read_latch()),
+        }
+
+    async def _repair(self, found: Copies) -> bool:
+        """Write what a copy lacks. Returns whether any was written."""
+        (file, file_reason), (row, row_reason) = found[Store.LATCH_FILE], found[Store.DATABASE]
+        mirror = found[Store.REDIS][0]
+        is_engaged = Latch.ENGAGED in (file, row)
+        if is_engaged and file is not Latch.ENGAGED:
+            self._write_file(self._file.engage, REPEATED_BY, row_reason, Latch.ENGAGED)
+        if is_engaged and row in (Latch.CLEAR, Latch.MISSING):
+            writing = self._rows.engage(REPEATED_BY, file_reason)
+            await self._write(Store.DATABASE, writing, Latch.ENGAGED, file_reason)
+        wanted = Latch.CLEAR if file is row is Latch.CLEAR else Latch.ENGAGED
+        is_known = is_engaged or Latch.UNREADABLE not in (file, row)
+        is_lost = mirror is Latch.MISSING or (mirror is Latch.UNREADABLE and self._redis.is_up)
+        repairs_mirror = is_known and (is_lost or (is_engaged and mirror is Latch.CLEAR))
+        if repairs_mirror:
+            await self._write(Store.REDIS, self._redis.write_latch(wanted, "refilled"), wanted, "refilled")
+        return repairs_mirror or (is_engaged and (file, row) != (Latch.ENGAGED, Latch.ENGAGED))
 
     async def watch(self, *, on_touched: Callable[[str], None], on_tick: Callable[[], None]) -> None:
         """Look for `<state-dir>/KILL` and read the copies back, until cancelled."""

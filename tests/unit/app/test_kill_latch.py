@@ -135,6 +135,73 @@ def test_an_empty_mirror_stays_empty_while_one_of_the_other_two_cannot_say(store
     assert run_virtual(stores.latch.read_all())[MIRROR] is Latch.MISSING
 
 
+@pytest.mark.fault("F7")
+@pytest.mark.parametrize("truth", [Latch.CLEAR, Latch.ENGAGED])
+def test_a_mirror_that_holds_nonsense_is_refilled_from_the_other_two(stores: Stores, truth: Latch):
+    if truth is Latch.ENGAGED:
+        stores.engage()
+    stores.redis.latch = Latch.UNREADABLE
+    assert run_virtual(stores.latch.read_all())[MIRROR] is truth
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("lost", [Latch.CLEAR, Latch.MISSING])
+def test_an_engagement_that_the_database_did_not_take_is_repeated_when_it_answers_again(stores: Stores, lost: Latch):
+    stores.rows.is_down = True
+    stores.engage()
+    stores.rows.is_down, stores.rows.latch = False, lost
+    assert run_virtual(stores.latch.read_all()) == dict.fromkeys(Store, Latch.ENGAGED)
+    assert stores.rows.latch is Latch.ENGAGED
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("damage", ["full", "gone", "torn"])
+def test_an_engagement_that_the_file_does_not_hold_is_repeated_there(stores: Stores, damage: str):
+    stores.file.is_full = damage == "full"
+    stores.engage()
+    stores.file.is_full = False
+    if damage == "gone":
+        stores.file.path.unlink()
+    elif damage == "torn":
+        stores.file.path.write_bytes(b"torn")
+    assert run_virtual(stores.latch.read_all()) == dict.fromkeys(Store, Latch.ENGAGED)
+    assert stores.file.read()[0] is Latch.ENGAGED
+
+
+@pytest.mark.invariant("I10")
+def test_nothing_is_repeated_where_nothing_says_engaged(stores: Stores):
+    stores.rows.latch = Latch.MISSING
+    assert run_virtual(stores.latch.read_all())[ROWS] is Latch.MISSING
+
+
+@pytest.mark.invariant("I9")
+def test_a_reading_that_an_engagement_overtook_does_not_tell_that_it_is_clear(stores: Stores):
+    async def both() -> None:
+        reading = asyncio.get_running_loop().create_task(stores.latch.read_all())
+        await asyncio.sleep(0.006)  # the file and the row were read
+        await stores.latch.engage("alice", "stop")
+        await reading
+
+    stores.redis.is_up, stores.redis.is_down = False, True
+    run_virtual(both())
+    told = [event for event in drain(stores.inbox) if isinstance(event, LatchSeen)]
+    assert {event.latch for event in told if event.store is not MIRROR} == {Latch.ENGAGED}
+
+
+@pytest.mark.invariant("I9")
+def test_a_reset_is_not_undone_by_a_reading_in_its_middle(stores: Stores):
+    async def both() -> None:
+        reset = asyncio.get_running_loop().create_task(stores.latch.clear("alice", "looked at"))
+        for _ in range(4):
+            await asyncio.sleep(0.004)
+            await stores.latch.read_all()
+        await reset
+
+    stores.engage()
+    run_virtual(both())
+    assert (stores.file.read()[0], stores.rows.latch, stores.redis.latch) == (Latch.CLEAR, Latch.CLEAR, Latch.CLEAR)
+
+
 @pytest.mark.requirement("R043")
 def test_a_touched_file_is_seen_within_half_a_second_and_said_until_the_latch_is_engaged(stores: Stores):
     seen: list[str] = []
