@@ -158,11 +158,12 @@ class DatabaseModel:
         low, high = self.delays_s[way]
         return low if low == high else low + (high - low) * self._rng.random()
 
-    def trouble(self, labels: tuple[str, ...]) -> Trouble | None:
+    def trouble(self, labels: tuple[str, ...], *, is_read: bool) -> Trouble | None:
         """The first trouble a statement meets."""
         now_s = asyncio.get_running_loop().time()
         self.troubles = [trouble for trouble in self.troubles if not trouble.is_over(now_s)]
-        return next((trouble for trouble in self.troubles if trouble.meets(labels, now_s, self._rng)), None)
+        met = (one for one in self.troubles if one.meets(labels, now_s, self._rng, is_read=is_read))
+        return next(met, None)
 
     def refuse_connection(self, incarnation: int) -> None:
         """Raise what a caller gets instead of a session."""

@@ -32,7 +32,7 @@ class Driver:
             OSError, TimeoutError, asyncpg.PostgresError: the server is gone, silent, or takes no more.
         """
         server = self._server
-        trouble = server.trouble(("connect",)) if server.troubles else None
+        trouble = server.trouble(("connect",), is_read=True) if server.troubles else None
         if server.is_silent or (trouble is not None and trouble.kind in (Kind.HANG, Kind.SLOW, Kind.SLOW_COMMIT)):
             await asyncio.sleep(timeout)
             raise TimeoutError

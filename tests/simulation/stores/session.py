@@ -189,7 +189,7 @@ class Session:
             raise asyncpg.InterfaceError("connection is closed")
         if self.under_way is not None:
             raise asyncpg.InterfaceError("cannot perform operation: another operation is in progress")
-        trouble = server.trouble(labels) if server.troubles else None
+        trouble = server.trouble(labels, is_read=way == "read") if server.troubles else None
         delay_s = server.delay_s(way)
         if trouble is None and not delay_s and not server.is_silent:
             try:

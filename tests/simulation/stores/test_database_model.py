@@ -154,7 +154,7 @@ def test_a_start_that_meets_a_passing_error_ends_as_temporary(error: str, ask: s
             "restored": lambda: load_restored(db, stamps=STAMPS),
             "account": lambda: bind_account(db, "PA1"),
             "lease": lambda: take_lease(db),
-            "kill": lambda: KillStore(db).read(),
+            "kill": lambda: KillStore(db).engage("ana", "stop"),
             "instance": lambda: open_instance(
                 db, mode="sim", version="1", state_folder=disk.path("/s"), latch=LatchFile(disk.path("/s/kill.latch"))
             ),
@@ -181,12 +181,23 @@ def test_a_transaction_that_was_rolled_back_for_a_passing_reason_is_tried_again(
         for ask in (
             lambda: load_restored(db, stamps=STAMPS),
             lambda: KillStore(db).engage("ana", "stop"),
-            lambda: KillStore(db).read(),
+            lambda: KillStore(db).clear("ana", "seen"),
         ):
             trouble = model.add_trouble(Trouble(Kind.ERROR, count=2, error=error))
             await ask()
             assert trouble.met == 2
-        assert len(model.rows("operator_actions")) == 1
+        assert len(model.rows("operator_actions")) == 2
+
+    on_model(script)
+
+
+def test_a_single_read_meets_no_error_of_a_write():
+    async def script(model: DatabaseModel, db: Database) -> None:
+        trouble = model.add_trouble(Trouble(Kind.ERROR, error="deadlock"))
+        assert await IntentStore(db).read_payload(ID) is None
+        other = model.database(2)
+        await other.connect()
+        assert trouble.met == 0
 
     on_model(script)
 

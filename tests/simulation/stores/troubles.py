@@ -35,6 +35,8 @@ ERRORS: dict[str, type[BaseException]] = {
     "lock_timeout": asyncpg.LockNotAvailableError,
 }
 ANY = "any"
+OF_WRITES = frozenset({"serialization", "deadlock", "disk_full", "read_only"})
+"""Errors that a single read, or a login, cannot meet."""
 
 
 class Trouble(Struct):
@@ -53,9 +55,11 @@ class Trouble(Struct):
     error: str = "serialization"
     met: int = 0
 
-    def meets(self, labels: tuple[str, ...], now_s: float, rng: random.Random) -> bool:
+    def meets(self, labels: tuple[str, ...], now_s: float, rng: random.Random, *, is_read: bool) -> bool:
         """Whether a statement has this trouble; counts where it does."""
         if self.where != ANY and self.where not in labels:
+            return False
+        if is_read and self.kind is Kind.ERROR and self.error in OF_WRITES:
             return False
         if self.is_over(now_s) or (self.probability < 1.0 and rng.random() >= self.probability):
             return False
