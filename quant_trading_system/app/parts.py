@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.edge import Edge
 from quant_trading_system.app.healing import Healer
@@ -25,6 +27,7 @@ from quant_trading_system.core.records import AlertRecord, Record
 from quant_trading_system.core.types import Mode, Store
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.observability.systemd import Notifier
+from quant_trading_system.persistence.files import write_atomically
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from quant_trading_system.app.progress import Progress
     from quant_trading_system.app.reconciler import Reconciler
     from quant_trading_system.app.record_log import RecordLog
+    from quant_trading_system.app.restart_report import RestartTally
     from quant_trading_system.app.settings import BrokerKeys, Loaded, Settings
     from quant_trading_system.app.supervisor import Supervisor, TaskEnded
     from quant_trading_system.dashboard.hub import EventHub
@@ -57,6 +61,8 @@ if TYPE_CHECKING:
     from quant_trading_system.persistence.redis_state import RedisState
     from quant_trading_system.persistence.tape import TapeWriter
     from quant_trading_system.persistence.writer import BehindWriter
+
+RESTART_FILE = "restart.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +108,7 @@ class Parts:
     lease: Lease = field(init=False)
     writer: BehindWriter = field(init=False)
     progress: Progress = field(init=False)
+    restart: RestartTally | None = None
     # 4
     redis: RedisState = field(init=False)
     # 5
@@ -140,6 +147,8 @@ class Parts:
         """One row of the engine: stored behind, logged, counted, shown; alerts go out."""
         self.writer.put(record)
         self.progress.keep(record)
+        if self.restart is not None and self.restart.keep(record):
+            self.keep_restart()
         self.record_log.write(record)
         self.tally.keep(record)
         self.port.keep(record)
@@ -148,6 +157,17 @@ class Parts:
             self.metrics.on_record(record)
         if isinstance(record, AlertRecord):
             self.alerts.send(record.severity, record.code, record.text, record.context)
+
+    def keep_restart(self) -> None:
+        """Keep the newest restart report where it is found when the daemon is down, and where the API reads it."""
+        assert self.restart is not None, "there is a report to keep"
+        self.port.restart = self.restart.report
+        try:
+            write_atomically(
+                self.state_dir / RESTART_FILE, msgspec.json.format(msgspec.json.encode(self.restart.report)) + b"\n"
+            )
+        except OSError as error:
+            self.log.error("restart_report_not_written", reason=str(error))
 
     def note_component_error(self, component: str) -> None:
         if self.metrics is not None:

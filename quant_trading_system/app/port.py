@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import structs
 
 from quant_trading_system.app.inbox import Inbox, Lane
+from quant_trading_system.app.restart_report import RestartReport
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.startup import StartupReport, StepReport
 from quant_trading_system.core.clock import Clock
@@ -68,6 +70,7 @@ class Port:
         self.band = ""
         self.exchange_url: str | None = None
         self.version = distribution_version()
+        self.restart: RestartReport | None = None
         self.history: History | None = None
         self.read_view: Callable[[], EngineView | None] = lambda: None
         self.read_checks: Callable[[], Sequence[ReadyCheck]] = lambda: (ReadyCheck("started", False, "starting"),)
@@ -118,6 +121,9 @@ class Port:
         if view is not None:
             self._metrics.observe_view(view)
         return self._metrics.render(accept)
+
+    def restart_report(self) -> Mapping[str, Any] | None:
+        return None if self.restart is None else msgspec.to_builtins(self.restart)
 
     def alerts(self, limit: int) -> Sequence[AlertRecord]:
         return list(self._alerts)[::-1][:limit]

@@ -32,6 +32,10 @@ def status(*, listen: str | None, state_dir: Path | None, as_json: bool, verbose
                 for cause in answer["causes"]
             ],
         )
+    if verbose and answer.get("restart"):
+        click.echo()
+        for line in answer["restart"]["lines"][1:]:
+            click.echo(f"since the restart: {text(line)}")
     if verbose or any(step["state"] != "ready" for step in answer["steps"]):
         click.echo()
         print_table(
@@ -49,6 +53,8 @@ def _pairs(answer: Answer) -> list[tuple[str, str]]:
     pairs = [("mode", mode), ("account", text(answer["account"])), ("trading state", answer["trading_state"])]
     if answer.get("exchange_url"):
         pairs.append(("exchange", answer["exchange_url"]))
+    if answer.get("restart"):
+        pairs.append(("restart", answer["restart"]["lines"][0]))
     if "venue_time" not in answer:
         return pairs
     session = answer["session"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -118,6 +118,10 @@ class DashboardPort(Protocol):
     def ready_checks(self) -> Sequence[Check]: ...
     def metrics(self, accept: str) -> tuple[bytes, str]:
         """Exposition and its content type, as the Accept header asks."""
+        ...
+
+    def restart_report(self) -> Mapping[str, Any] | None:
+        """What happened while the daemon was down, as plain values; None before the first pass agreed."""
         ...
 
     def alerts(self, limit: int) -> Sequence[AlertRecord]:

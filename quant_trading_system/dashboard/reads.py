@@ -53,6 +53,9 @@ def status_object(port: DashboardPort) -> dict[str, Any]:
         "steps": steps,
         "wall_time": json_views.time(port.wall_ns()),
     }
+    restart = port.restart_report()
+    if restart is not None:
+        content["restart"] = {name: restart[name] for name in ("down_since", "down_seconds", "lines")}
     if port.mode is Mode.SIM:
         content["exchange_url"] = port.exchange_url
     return content if view is None else content | _engine_status(view)
@@ -198,6 +201,7 @@ class Reads:
                 "age_s": json_views.age(view.reconciliation_age_s),
                 "runs": view.reconciliations,
                 "drifts": view.drifts,
+                "restart": self._port.restart_report(),
                 "passes": [json_views.reconciliation(row) for row in self._port.reconciliations(query.limit)],
             }
         )

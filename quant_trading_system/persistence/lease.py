@@ -87,6 +87,8 @@ class Lease:
         self._term_mono_ns = 0
         self._away_mono_ns: int | None = None
         self.is_overtaken = False
+        self.previous: Holder | None = None
+        """Who held it before this process took it first, and how long ago it gave its last sign of life."""
         self.epoch = 0
         self.deadline_mono_ns = MonoNanos(0)
 
@@ -142,6 +144,8 @@ class Lease:
     ) -> int:
         try:
             await lock(connection)
+            if self.epoch == 0:
+                self.previous = await read_holder(connection)
             asked_ns = self._mono_ns()
             failpoint("lease.before_take")
             self.epoch = await self._take(connection)

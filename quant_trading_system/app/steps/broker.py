@@ -21,6 +21,7 @@ from quant_trading_system.app.parts import Parts
 from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.app.performers import Performers
 from quant_trading_system.app.reconciler import Reconciler
+from quant_trading_system.app.restart_report import RestartTally, shown_lines
 from quant_trading_system.app.settings import Settings, to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.survey import survey_account
@@ -40,6 +41,8 @@ from quant_trading_system.core.errors import (
 )
 from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
 from quant_trading_system.core.failpoints import failpoint
+from quant_trading_system.core.records import AuditRecord
+from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Mode, Nanos, Symbol
 from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.persistence.instance import bind_account
@@ -67,6 +70,12 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         restored, let_be = await survey_account(parts, restored)
         failpoint("recovery.after_survey")
         await parts.progress.begin(restored.guards)
+        parts.restart = RestartTally(
+            previous=parts.lease.previous,
+            restored=restored,
+            why_restored=parts.instance.restored,
+            wall_ns=parts.clock.wall_ns(),
+        )
         symbols = await _symbols(parts)
         _build(parts, account, symbols, restored, stack)
         _start_loops(parts, stack)
@@ -75,7 +84,7 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         await _wait_reconciled(parts)
         failpoint("first_pass.after")
         _refuse_foreign(parts, let_be)
-        _say_recovery(parts, restored)
+        _tell_restart(parts, restored)
         parts.supervisor.start("high-water", parts.progress.run, owner="stores", is_critical=False)
         stack.callback(parts.progress.write)
         masked = account.account_number[:2] + "…" + account.account_number[-3:]
@@ -356,12 +365,24 @@ def _refuse_foreign(parts: Parts, let_be: frozenset[ClientOrderId]) -> None:
         )
 
 
-def _say_recovery(parts: Parts, restored: Restored) -> None:
-    """What happened while we were down, for the person who started us."""
-    if restored.is_first_start:
-        parts.edge.say("      first start: nothing to recover")
-        return
-    lines = parts.engine.recovery_report()
-    for line in lines or ["nothing happened at the broker while the daemon was down"]:
-        parts.edge.say(f"      recovered: {line}")
-    parts.log.info("recovered", lines=list(lines))
+def _tell_restart(parts: Parts, restored: Restored) -> None:
+    """What happened while we were down: on the terminal, in the log, in the audit trail, on disk, in the API."""
+    tally = parts.restart
+    assert tally is not None, "it listens since the engine was built"
+    report = tally.conclude(parts.engine.view(), venue_ns=parts.clock.venue_ns(), calendar=SessionCalendar())
+    for line in shown_lines(report.lines):
+        parts.edge.say(f"      {line}")
+    parts.log.info("restart", lines=list(report.lines), down_s=report.down_seconds, first=restored.is_first_start)
+    now = stamps(parts.clock)
+    parts.remember(
+        AuditRecord(
+            venue_ns=now["venue_ns"],
+            seen_ns=now["seen_ns"],
+            actor="recovery",
+            action="restart",
+            reason=report.lines[0],
+            outcome="restored" if report.restored else "first start" if report.is_first_start else "recovered",
+            details={str(number): line for number, line in enumerate(report.lines)},
+        )
+    )
+    parts.keep_restart()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
@@ -292,6 +293,7 @@ class FakePort:
     checks: Sequence[ReadyCheck] = (ReadyCheck(), ReadyCheck("streams", True, "both up"))
     decision_rows: Sequence[DecisionRecord] = (DECISION,)
     points: Sequence[EquityRecord] = field(default_factory=lambda: equity_points(100_000, 100_100, 100_050))
+    restart: Mapping[str, Any] | None = None
     history_error: str = ""
     is_ready: bool = True
     refuses: str = ""
@@ -320,6 +322,9 @@ class FakePort:
 
     def alerts(self, limit: int) -> Sequence[AlertRecord]:
         return [ALERT][:limit]
+
+    def restart_report(self) -> Mapping[str, Any] | None:
+        return self.restart
 
     def reconciliations(self, limit: int) -> Sequence[ReconciliationRecord]:
         return [PASS][:limit]
