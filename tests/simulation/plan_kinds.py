@@ -78,6 +78,8 @@ CANCELS = Span(120, 700, is_log=True)
 """A cancel is seldomer still."""
 AFTER_OPEN = Span(330, 400)
 """Entries are allowed from five minutes after the open; only then is a night over."""
+MUTE_404_S = 50.0
+"""A broker that hides an order in every list and by its id for longer than the quarantine has proven its absence."""
 OFTEN = Span(0.2, 1.0)
 SOMETIMES = Span(0.05, 0.6)
 LOST_HOW = Choice(("timeout", "reset", "502", "503", "504"))
@@ -114,7 +116,9 @@ KINDS: tuple[Kind, ...] = (
           delay_s=Span(2, 50, is_log=True), how=LOST_HOW),
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
           POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
-    _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end", POSTS),
+    _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end: asked"
+          " for by its id the broker is silent, or (404, for MUTE_404_S at most) says that it has none", POSTS,
+          lookup=Choice(("timeout", "404"))),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
           " the order is shown by nothing until the end", POSTS),
     _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", POSTS, probability=OFTEN,
@@ -244,7 +248,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("G7", "swizzle", "links stop one by one and heal in another order: REST, trade_updates, market data,"
           " database, Redis", Span(30, 240), order=Span(0, 1)),
     # H. clock and runtime
-    _kind("H1", "wall_jump", "the wall clock jumps; monotonic time and venue time do not",
+    _kind("H1", "wall_jump", "the wall clock jumps, and back at the end; monotonic and venue time do not", LONG,
           jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),
     _kind("H1", "date_skew", "the broker's Date header is off by skew_s", LONG,
           skew_s=Choice((-90.0, -1.5, 1.5, 90.0))),

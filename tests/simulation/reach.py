@@ -24,9 +24,10 @@ STATUS_WORDS = (
 )  # fmt: skip
 """Alpaca's 17 words and the SDKs' 18th."""
 DRIFTS = (
-    "missing_fill", "status_gap", "orphan_order", "missing_order", "phantom_position", "quantity_gap", "sign_flip",
-    "cash_gap",
+    "missing_fill", "changed_execution", "status_gap", "orphan_order", "missing_order", "phantom_position",
+    "lost_position", "quantity_gap", "sign_flip", "corporate_action", "cash_flow", "cash_gap",
 )  # fmt: skip
+"""The twelve kinds."""
 
 NOT_HERE: Mapping[str, str] = {
     "migration": "a simulated database is made at head; processes crash there (make simulate-process)",
@@ -43,7 +44,7 @@ SOMETIMES: tuple[str, ...] = (
     "fill_before_ack", "cancel_race.fill_won", "cancel_race.cancel_won", "fill.inferred_then_real",
     "action.AdoptOrder", "action.AdoptPosition", "drift.sign_flip", "kill.between_check_and_write",
     "lease.lost_mid_submit", "commit.ambiguous_done", "commit.ambiguous_undone", "guard_trip.across_restart",
-    "reconcile.overlaps_fill", "cause.feed_silent", "split.applied", "restored.open_orders",
+    "reconcile.overlaps_fill", "cause.feed_silent", "action.BookCorporateAction", "restored.open_orders",
     "stop.placed", "stop.replaced", "stop.died", "replace_chain.followed", "crash.five_deep", "takeover",
 )  # fmt: skip
 

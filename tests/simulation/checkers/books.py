@@ -1,39 +1,33 @@
-"""Whether shares and money in our books come from executions and journaled adjustments alone, exactly.
+"""Whether shares and money in our books come from executions and journaled entries alone, exactly.
 
 Judges I12 (conservation), I13 (each execution once), I18 (equity identity) and that the strategies' books add up. Step
-by step: what a step changed must be what its records say. At the end: the rows that were stored against the exchange's
-executions.
+by step: what a step changed must be what its records say. At the end: the rows that were stored, against one another
+and against the exchange's executions.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, Restored
-from quant_trading_system.core.records import DriftRecord, FillRecord, PositionRecord
+from quant_trading_system.core.records import CorrectionRecord, EntryRecord, FillRecord, PositionRecord, Record
 from quant_trading_system.core.types import Side
+from tests.simulation.checkers.journal import Journal
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
 
 ZERO = Decimal(0)
-CHANGES = (FillRecord, DriftRecord, PositionRecord)
-HARMLESS = frozenset(
-    {"Wait", "LockSymbol", "BookExecution", "ObserveOrder", "AdoptOrder", "RaiseAlert", "SetCash", "AskOrder"}
-)
-"""Actions of reconciliation that leave shares alone, or change them by an execution that has its own record. Any other
-is an adjustment, which must lead to what the pass shows."""
-SHARE_KINDS = frozenset(
-    {"missing_fill", "status_gap", "orphan_order", "missing_order", "phantom_position", "quantity_gap", "sign_flip"}
-)
-"""Kinds of drift that say nothing of cash; behind any other the cash may have been set anew."""
+CENT = Decimal("0.01")
+JOURNALED = (FillRecord, CorrectionRecord, EntryRecord)
 SECONDS_BETWEEN_LOOKS = 5
 
 
 class Books(Judge):
-    """Keeps the positions of the last step and compares."""
+    """Keeps the positions and the cash of the last step and compares."""
 
     invariants = ("I12", "I13", "I18")
     watches = (Restored,)
@@ -41,61 +35,64 @@ class Books(Judge):
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._positions: dict[str, Decimal] | None = None
+        self._cash: Decimal | None = None
         self._balance: Decimal | None = None
         self._seconds = 0
 
     def on_start(self) -> None:
-        self._positions = self._balance = None
+        self._positions = self._cash = self._balance = None
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         """A life begins with what was restored."""
         self._remember()
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        records = [effect.record for effect in effects if type(effect) is Remember]
+        journaled = [record for record in records if type(record) in JOURNALED]
         if self._positions is None or isinstance(event, Restored):
             return
-        records = [effect.record for effect in effects if type(effect) is Remember]
-        if any(type(record) in CHANGES for record in records):
-            self._judge_step(event, records)
+        if journaled or isinstance(event, BrokerSnapshot) or any(type(record) is PositionRecord for record in records):
+            self._judge_step(journaled)
             self._remember()
 
     def on_second(self) -> None:
         self._seconds += 1
-        if self._seconds % SECONDS_BETWEEN_LOOKS or self._positions is None:
-            return
-        engine = self.world.engine
-        assert engine is not None, "its timer was handled"
-        if _positions(engine) != self._positions:
-            text = f"positions became {_positions(engine)} without a record, were {self._positions}"
-            self.notes.fail("I12", f"silent {self.world.incarnation}", text)
-            self._remember()
+        if self._seconds % SECONDS_BETWEEN_LOOKS == 0 and self._positions is not None:
+            self._judge_step(())
 
-    def _judge_step(self, event: AnyEvent, records: Sequence[object]) -> None:
-        engine = self.world.engine
-        assert engine is not None, "it made the records"
-        assert self._positions is not None, "checked by the caller"
+    def _judge_step(self, records: Sequence[Record]) -> None:
         moved: dict[str, Decimal] = defaultdict(Decimal)
-        adjusted: dict[str, str] = {}
-        cash_set = False
+        spent_usd = ZERO
         for record in records:
-            if type(record) is FillRecord:
-                moved[record.symbol] += record.quantity * (1 if record.side is Side.BUY else -1)
-                self._judge_allocations(record)
-            elif type(record) is DriftRecord:
-                if record.symbol is not None and record.action not in HARMLESS:
-                    adjusted[record.symbol] = record.action
-                cash_set = cash_set or record.kind not in SHARE_KINDS
-        after = _positions(engine)
-        for symbol in sorted(set(after) | set(self._positions) | set(moved)):
-            expected = self._positions.get(symbol, ZERO) + moved[symbol]
-            found = after.get(symbol, ZERO)
-            if symbol in adjusted:
-                self._judge_adjustment(event, symbol, found)
-            elif found != expected:
-                text = f"{symbol}: {found} shares, executions make {expected}"
-                self.notes.fail("I12", f"{symbol} {self.world.incarnation}", text)
-        if not adjusted and not cash_set:
+            symbol, quantity, cash_usd = self._take(record)
+            spent_usd += cash_usd
+            if symbol is not None:
+                moved[symbol] += quantity
+        self._judge_positions(moved)
+        cash_usd = self._desk.ledger.cash_usd
+        if self._cash is not None and cash_usd is not None and cash_usd != self._cash + spent_usd:
+            text = f"cash became {cash_usd}, was {self._cash}, and {spent_usd} is journaled"
+            self.notes.fail("I18", f"cash {self.world.incarnation}", text)
+        if all(type(record) is FillRecord for record in records):
             self._judge_balance()
+
+    def _take(self, record: Record) -> tuple[str | None, Decimal, Decimal]:
+        assert isinstance(record, FillRecord | CorrectionRecord | EntryRecord), "chosen by the caller"
+        if isinstance(record, FillRecord):
+            if self.notes.journal.knows(record):
+                text = f"{record.client_order_id}: the execution at {record.cumulative_quantity} is booked again"
+                self.notes.fail("I13", f"{record.broker_order_id} {record.cumulative_quantity}", text)
+            self._judge_allocations(record)
+        return self.notes.journal.take(record)
+
+    def _judge_positions(self, moved: Mapping[str, Decimal]) -> None:
+        after, before = self._current_positions(), self._positions or {}
+        for symbol in sorted({*after, *before, *moved}):
+            expected = before.get(symbol, ZERO) + moved.get(symbol, ZERO)
+            found = after.get(symbol, ZERO)
+            if found != expected:
+                text = f"{symbol}: {found} shares, executions and entries make {expected}"
+                self.notes.fail("I12", f"{symbol} {self.world.incarnation}", text)
 
     def _judge_allocations(self, fill: FillRecord) -> None:
         given = sum((allocation.quantity for allocation in fill.allocations), ZERO)
@@ -104,15 +101,6 @@ class Books(Judge):
             text = f"fill {fill.execution_id} of {signed} shares went to books as {given}"
             self.notes.fail("I12", f"allocation {fill.execution_id}", text)
 
-    def _judge_adjustment(self, event: AnyEvent, symbol: str, found: Decimal) -> None:
-        """An adjustment makes the position what the pass shows (broker truth wins), nothing else."""
-        if not isinstance(event, BrokerSnapshot):
-            return
-        shown = next((each.quantity for each in event.positions if each.symbol == symbol), ZERO)
-        if found != shown:
-            text = f"{symbol}: adjusted to {found} shares, the pass shows {shown}"
-            self.notes.fail("I12", f"adjusted {symbol} {self.world.incarnation}", text)
-
     def _judge_balance(self) -> None:
         """Cash plus cost less realised profit: no execution changes it, by not one digit."""
         balance = self._current_balance()
@@ -120,17 +108,24 @@ class Books(Judge):
             text = f"cash + cost - realised became {balance}, was {self._balance}"
             self.notes.fail("I18", f"balance {self.world.incarnation}", text)
 
-    def _remember(self) -> None:
+    # the engine's view
+
+    @property
+    def _desk(self) -> Any:
         engine = self.world.engine
-        if engine is not None:
-            self._positions, self._balance = _positions(engine), self._current_balance()
+        assert engine is not None, "only a living engine makes steps"
+        return engine._desk
+
+    def _remember(self) -> None:
+        self._positions, self._cash = self._current_positions(), self._desk.ledger.cash_usd
+        self._balance = self._current_balance()
+
+    def _current_positions(self) -> dict[str, Decimal]:
+        return dict(self._desk.ledger.positions())
 
     def _current_balance(self) -> Decimal | None:
-        engine = self.world.engine
-        if engine is None:
-            return None
-        ledger = engine._desk.ledger
-        cash_usd = ledger.cash_usd
+        ledger = self._desk.ledger
+        cash_usd: Decimal | None = ledger.cash_usd
         if cash_usd is None:
             return None
         books = [book for symbol in ledger.symbols() for book in ledger.books(symbol).values()]
@@ -139,26 +134,30 @@ class Books(Judge):
     # at the end
 
     def at_end(self) -> None:
-        self._judge_stored_fills()
+        stored = Journal()
+        stored.begin(self.world.committed("fills").values(), self.world.committed("fill_corrections").values())
+        self._judge_stored_fills(stored)
         self._judge_stored_books()
 
-    def _judge_stored_fills(self) -> None:
-        """Each execution of an order of ours is stored once, whoever told of it first."""
-        corrected = {each.order_id for each in self.truth.executions if each.previous_execution_id is not None}
-        stored: dict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
-        for row in self.world.committed("fills").values():
-            stored[row["broker_order_id"]][0] += row["quantity"]
-            stored[row["broker_order_id"]][1] += row["quantity"] * row["price"]
+    def _judge_stored_fills(self, stored: Journal) -> None:
+        """Each execution of an order of ours is stored once, whoever told of it first, with what became of it."""
+        there: dict[str, list[Decimal]] = defaultdict(lambda: [ZERO, ZERO])
+        for execution in self.truth.executions:
+            there[execution.order_id][0] += execution.qty
+            there[execution.order_id][1] += execution.qty * execution.price
+        values: dict[str, Decimal] = defaultdict(Decimal)
+        for (broker_order_id, _), (_, spent_usd) in stored.fills.items():
+            values[broker_order_id] += abs(spent_usd)
         intents = self.world.committed("intents")
         for order in self.truth.orders():
-            if (order.client_order_id,) not in intents or order.id in corrected:
+            if (order.client_order_id,) not in intents:
                 continue
-            quantity, value_usd = stored[order.id]
-            if quantity != order.filled_qty:
-                text = f"{order.client_order_id}: {quantity} shares are stored, the broker executed {order.filled_qty}"
+            quantity, value_usd = there[order.id]
+            if stored.executed[order.id] != quantity:
+                text = f"{order.client_order_id}: {stored.executed[order.id]} shares stored, {quantity} executed there"
                 self.notes.fail("I13", order.id, text)
-            elif abs(value_usd - order.filled_cost) > Decimal("0.01"):
-                text = f"{order.client_order_id}: {value_usd} USD are stored, the broker executed {order.filled_cost}"
+            elif abs(values[order.id] - value_usd) > CENT:
+                text = f"{order.client_order_id}: {values[order.id]} USD stored, {value_usd} USD executed there"
                 self.notes.fail("I18", order.id, text)
 
     def _judge_stored_books(self) -> None:
@@ -168,9 +167,9 @@ class Books(Judge):
             sums[row["symbol"]] += row["quantity"]
         found = {symbol: quantity for symbol, quantity in sums.items() if quantity}
         if found != self.truth.positions():
-            text = f"the stored books add up to {found}, the broker holds {self.truth.positions()}"
+            text = f"the stored books add up to {_say(found)}, the broker holds {_say(self.truth.positions())}"
             self.notes.fail("I12", "stored books", text)
 
 
-def _positions(engine: object) -> dict[str, Decimal]:
-    return dict(engine._desk.ledger.positions())  # type: ignore[attr-defined]
+def _say(positions: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{symbol} {quantity}" for symbol, quantity in sorted(positions.items())) or "nothing"

@@ -7,12 +7,11 @@ it before they are seen.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
 
-from quant_trading_system.core.effects import Effect, Remember
+from quant_trading_system.core.effects import Effect
 from quant_trading_system.core.events import (
     AnyEvent,
     BrokerSnapshot,
@@ -26,7 +25,6 @@ from quant_trading_system.core.events import (
     OrderUpdated,
     Restored,
 )
-from quant_trading_system.core.records import FillRecord
 from quant_trading_system.core.types import Symbol
 from quant_trading_system.engine.risk_view import build_exposure
 from quant_trading_system.simulator.orders import SimOrder
@@ -48,26 +46,17 @@ class Exposure(Judge):
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
-        self._booked: dict[str, Decimal] = defaultdict(Decimal)  # by broker order id, in this life's books
         self._open: dict[str, SimOrder] = {}  # orders of ours that can still reach our books
         self._orders_seen = 0
         self._is_ready = False
 
     def on_start(self) -> None:
-        self._booked.clear()
         self._open.clear()
         self._orders_seen = 0
         self._is_ready = False
 
-    def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if type(effect) is Remember and type(effect.record) is FillRecord:
-                self._booked[effect.record.broker_order_id] += effect.record.quantity
-
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         if isinstance(event, Restored):
-            for broker_order_id, cumulative in event.known_executions:
-                self._booked[broker_order_id] = max(self._booked[broker_order_id], cumulative)
             self._is_ready = True
         self._compare()
 
@@ -103,7 +92,7 @@ class Exposure(Judge):
     def _need(self, order: SimOrder) -> Decimal:
         """Shares of one order that may still reach our books."""
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
-        booked = self._booked[order.id]
+        booked = self.notes.journal.executed[order.id]
         if not order.is_open and booked >= reachable:
             del self._open[order.id]
         return max(ZERO, reachable - booked)

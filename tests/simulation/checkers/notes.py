@@ -36,6 +36,7 @@ from quant_trading_system.core.events import (
 from quant_trading_system.core.records import DecisionRecord, OrderRecord, ReconciliationRecord
 from quant_trading_system.core.types import Latch, Store, Stream
 from quant_trading_system.core.values import Approved
+from tests.simulation.checkers.journal import Journal
 from tests.simulation.checkers.seam import Truth, World
 
 SECOND_NS = 1_000_000_000
@@ -89,6 +90,7 @@ class Notes:
         self.truth = Truth(world)
         self.stories: dict[str, Story] = {}
         self.hearing = Hearing()
+        self.journal = Journal()
         self.epochs: dict[int, int] = {}
         """The newest epoch each incarnation was told it holds."""
         self.lease_epochs: dict[int, int] = {}
@@ -214,6 +216,8 @@ class Notes:
 
     def _on_restored(self, event: Restored) -> None:
         self.hearing.restored = event
+        world = self.world
+        self.journal.begin(world.committed("fills").values(), world.committed("fill_corrections").values())
         for saved in event.orders:
             story = self.story(saved.client_order_id)
             story.status_ns = story.doubted_ns = self.world.mono_ns

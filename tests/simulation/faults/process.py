@@ -252,8 +252,13 @@ def sigterm(stage: Stage) -> None:
 
 def wall_jump(stage: Stage) -> None:
     world, jump_ns = stage.world, int(stage.number_of("jump_s") * 1e9)
-    world.wall_offset_ns += jump_ns
+
+    def shift(by_ns: int) -> None:
+        world.wall_offset_ns += by_ns
+
+    shift(jump_ns)
     stage.reach()
+    stage.at_end(lambda: shift(-jump_ns))
 
 
 def suspend(stage: Stage) -> None:

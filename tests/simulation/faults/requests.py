@@ -21,6 +21,7 @@ from tests.simulation.faults.stage import (
     refusal,
 )
 from tests.simulation.http import LOST_ANSWERS, Fate
+from tests.simulation.plan_kinds import MUTE_404_S
 from tests.simulation.venue import Answer, Request
 
 LIMITED = Answer(429, b'{"code":42910000,"message":"rate limit exceeded"}')
@@ -79,8 +80,22 @@ def post_answer_slow(stage: Stage) -> None:
 
 
 def order_mute(stage: Stage) -> None:
-    """One order; then nothing tells of it until the end."""
+    """One order; then nothing tells of it until the end, and who asks for it gets no answer, or a 404 for a while."""
     _hide_next(stage, times=1, answer_lost="timeout")
+    if stage.word("lookup") == "404":
+        stage.later(MUTE_404_S, stage.end)
+        return
+
+    def is_about_it(request: Request) -> bool:
+        return request.params.get("client_order_id") in stage.world.venue.hidden
+
+    def stay_silent(request: Request, fate: Fate) -> None:
+        if is_about_it(request):
+            fate.answer_lost = "timeout"
+
+    rules, number = stage.world.network.rules, -1 - stage.number
+    rules[number] = stay_silent
+    stage.at_end(lambda: rules.pop(number, None))
 
 
 def duplicate_unshown(stage: Stage) -> None:
