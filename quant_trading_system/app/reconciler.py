@@ -35,6 +35,7 @@ ACTIVITIES_EVERY = 20  # passes: what moves cash or shares is looked up at once,
 DEEP_NS = 12 * 60 * NANOS_PER_MINUTE
 REQUESTS_PER_MINUTE_MAX = 40  # a fifth of the broker's 200 (fault C13)
 BUDGET_LOOK_SECONDS = 0.25
+BUDGET_WAIT_SECONDS_MAX = 10.0
 
 
 class Reconciler:
@@ -91,12 +92,12 @@ class Reconciler:
             self._spent.append((self._clock.venue_ns(), self._read.requests - before))
 
     async def _wait_for_budget(self) -> None:
-        """Let a minute of venue time hold no more requests of passes than their part; the next is like the last."""
-        while self._spent:
+        """Let a minute of venue time hold no more requests of passes than their part; freshness comes first."""
+        for _ in range(int(BUDGET_WAIT_SECONDS_MAX / BUDGET_LOOK_SECONDS)):
             while self._spent and self._spent[0][0] <= self._clock.venue_ns() - NANOS_PER_MINUTE:
                 self._spent.popleft()
-            made = sum(requests for _, requests in self._spent)
-            if not self._spent or made + self._spent[-1][1] <= REQUESTS_PER_MINUTE_MAX:
+            costs = [requests for _, requests in self._spent]
+            if sum(costs) + min(costs, default=0) <= REQUESTS_PER_MINUTE_MAX:
                 return
             await asyncio.sleep(BUDGET_LOOK_SECONDS)
 
@@ -105,12 +106,15 @@ class Reconciler:
         started_venue_ns = self._clock.venue_ns()
         after = self._after_ns()
         failpoint("reconciler.before_pass")
-        before, told_before = await _together(self._read.open_orders(), self._read.executions(after))
+        before = await self._read.open_orders()  # alone: a breaker that is half open lets one request through
         failpoint("reconciler.after_open_orders")
-        positions, account = await _together(self._read.positions(), self._read.account())
+        told_before = await self._read.executions(after)
+        (positions, account), (closed, activities) = await _together(
+            _together(self._read.positions(), self._read.account()),
+            _together(self._read.closed_orders(after), self._activities(after)),
+        )
         failpoint("reconciler.after_positions")
         failpoint("reconciler.after_account")
-        closed, activities = await _together(self._read.closed_orders(after), self._activities(after))
         failpoint("reconciler.after_closed_orders")
         again, executions = await _together(self._read.open_orders(), self._read.executions(after))
         failpoint("reconciler.after_executions")

@@ -15,6 +15,7 @@ from quant_trading_system.core.records import ReconciliationRecord
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
     ClientOrderId,
+    MonoNanos,
     Nanos,
     Severity,
     StrategyId,
@@ -69,7 +70,7 @@ class Reconciling:
         self._deep_since_mono_ns: int | None = None
         self._older: dict[ClientOrderId, tuple[int, int]] = {}
         self._claims: list[BrokerOrder] = []
-        self._fresh: set[tuple[DifferenceKind, str]] = set()
+        self._look_again_mono_ns: MonoNanos | None = None
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -143,6 +144,10 @@ class Reconciling:
     def on_second(self) -> None:
         """Ask for the pass that decides about what waits, as soon as it may."""
         desk = self._desk
+        again_ns = self._look_again_mono_ns
+        if again_ns is not None and desk.mono_ns >= again_ns:
+            self._look_again_mono_ns = None
+            desk.emit(RequestReconciliation(reason="news that the stream did not tell"))
         if desk.policy.wants_another_look(desk.mono_ns) and desk.age_s(self._asked_again_mono_ns) >= 1.0:
             self._asked_again_mono_ns = desk.mono_ns
             desk.emit(RequestReconciliation(reason="a difference is due for its second sighting"))
@@ -258,13 +263,12 @@ class Reconciling:
         """Leave out what happened so lately that the stream is about to tell it; a further pass judges it at once."""
         desk = self._desk
         after_ns = event.venue_ns - FRESH_NS
-        fresh = {(each.kind, each.key) for each in found if _happened_ns(each) > after_ns}
-        waiting = fresh - self._fresh if desk.streams_up[Stream.TRADE_UPDATES] else set()
-        self._fresh = fresh
-        if not waiting:
+        if not desk.streams_up[Stream.TRADE_UPDATES]:
             return found
-        desk.emit(RequestReconciliation(reason="news that the stream has not told yet"))
-        return tuple(each for each in found if (each.kind, each.key) not in waiting)
+        told = tuple(each for each in found if _happened_ns(each) <= after_ns)
+        if len(told) < len(found) and self._look_again_mono_ns is None:
+            self._look_again_mono_ns = MonoNanos(desk.mono_ns + FRESH_NS)
+        return told
 
     def _look_back(self) -> None:
         self._deep_since_mono_ns = self._desk.mono_ns

@@ -16,7 +16,7 @@ from quant_trading_system.core.events import BrokerSnapshot
 from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.types import BrokerOrderId, Symbol
 from quant_trading_system.orders.order import Order
-from quant_trading_system.orders.status import TERMINAL, Status
+from quant_trading_system.orders.status import TABLE, TERMINAL, Status, meaning
 
 
 class DifferenceKind(StrEnum):
@@ -85,7 +85,9 @@ def order_differences(ours: OurBooks, snapshot: BrokerSnapshot) -> Iterator[Diff
     for shown in (*snapshot.open_orders, *closed):
         order = by_client.get(shown.client_order_id) or by_broker.get(shown.broker_order_id)
         if order is not None and _has_news(order, shown):
-            yield _order_difference(DifferenceKind.STATUS_GAP, shown, ours=_say(order))
+            yield _order_difference(
+                DifferenceKind.STATUS_GAP, shown, ours=_say(order), is_settled=not _is_another_word(order, shown)
+            )
         elif order is None and shown.broker_order_id in open_ids:
             yield _order_difference(DifferenceKind.ORPHAN_ORDER, shown, ours="none")
     shown_ids = open_ids | {shown.broker_order_id for shown in closed}
@@ -105,7 +107,7 @@ def price_of(position: BrokerPosition | None) -> Decimal:
     return ZERO if position is None else position.current_price or position.average_entry_price
 
 
-def _order_difference(kind: DifferenceKind, shown: BrokerOrder, *, ours: str) -> Difference:
+def _order_difference(kind: DifferenceKind, shown: BrokerOrder, *, ours: str, is_settled: bool = True) -> Difference:
     return Difference(
         kind=kind,
         key=shown.broker_order_id,
@@ -113,6 +115,7 @@ def _order_difference(kind: DifferenceKind, shown: BrokerOrder, *, ours: str) ->
         ours=ours,
         brokers=f"{shown.status}, {plain(shown.filled_quantity)} filled",
         order=shown,
+        is_settled=is_settled,
     )
 
 
@@ -125,6 +128,13 @@ def _has_news(order: Order, shown: BrokerOrder) -> bool:
     if order.contradiction == (shown.status, shown.updated_ns):  # refused and said before: no news any more
         return shown.filled_quantity > order.filled_quantity
     return shown.status != order.broker_status or shown.filled_quantity > order.filled_quantity
+
+
+def _is_another_word(order: Order, shown: BrokerOrder) -> bool:
+    """Whether the broker only calls by another word what we know: no shares moved, and the order may do what it may."""
+    if order.broker_order_id is None or shown.filled_quantity != order.filled_quantity:
+        return False
+    return TABLE.get((order.status, meaning(shown.status))) is order.status and order.status not in TERMINAL
 
 
 def _should_be_shown(order: Order, snapshot: BrokerSnapshot) -> bool:

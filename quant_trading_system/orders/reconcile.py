@@ -228,7 +228,8 @@ def _actions(difference: Difference, *, is_confirmed: bool, is_first_pass: bool)
     match difference.kind:
         case DifferenceKind.STATUS_GAP:
             assert difference.order is not None, "a status gap shows the broker's order"
-            return [ObserveOrder(difference=difference, order=difference.order)]
+            drift = difference if difference.is_settled else None  # else it is but another word for the same
+            return [ObserveOrder(difference=drift, order=difference.order)]
         case DifferenceKind.ORPHAN_ORDER:
             return _adopt_order(difference)
         case DifferenceKind.CORPORATE_ACTION:
