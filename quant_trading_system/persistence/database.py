@@ -36,7 +36,7 @@ ORDER_STATEMENT_SECONDS_MAX = 0.5  # a commit takes 4 to 15 ms on a slow disk; l
 STATEMENT_SECONDS_MAX = 10.0
 LOCK_SECONDS_MAX = 3.0
 PROBE_SECONDS_MAX = 1.0
-IDLE_IN_TRANSACTION_SECONDS_MAX = 30.0
+IDLE_IN_TRANSACTION_SECONDS_MAX = 8.0  # below the lease's term: who stands still must not lock its row any longer
 IDLE_CONNECTION_SECONDS_MAX = 300.0
 TCP_KEEPALIVE_SECONDS = 5  # a host that lost its power frees its lease after about 11 s
 

@@ -10,7 +10,7 @@ import pytest
 
 from quant_trading_system.core.errors import ExitCode, SafetyRefusal
 from quant_trading_system.persistence.database import Database
-from quant_trading_system.persistence.lease import Lease
+from quant_trading_system.persistence.lease import TTL_S, Lease
 from tests.support.stores import on_database, query
 
 
@@ -191,5 +191,18 @@ def test_a_renewal_moves_the_deadline(dsn: str):
             running.cancel()
         assert lease.deadline_mono_ns > deadline + 2_500_000_000
         await lease.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.fault("K2")
+def test_a_process_that_stands_still_in_a_transaction_locks_the_leases_row_for_less_than_its_term(dsn: str):
+    async def script(db: Database) -> None:
+        async with db.session() as connection:
+            allowed = await connection.fetchval(
+                "SELECT extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval)"
+            )
+        assert 0 < allowed < TTL_S
 
     on_database(dsn, script)
