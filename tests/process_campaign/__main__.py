@@ -13,11 +13,13 @@ from typing import Any
 
 from tests.process_campaign import totals as kept
 from tests.process_campaign.kinds import KINDS
+from tests.process_campaign.runs import Run
 from tests.process_campaign.schedule import Job, World, next_jobs, to_worlds
 from tests.process_campaign.worker import serve
 
 WORKERS = 2
-SAVE_PERIOD_S = 5.0
+SAVED_RUNS = 25
+END_SECONDS_MAX = 30.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,20 +35,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"commit {totals.commit}: {len(jobs)} runs in {len(worlds)} worlds, {options.workers} at a time", flush=True)
     began_s, before_s = time.monotonic(), totals.elapsed_s
     failed_before = len(totals.failures)
-    for count, (run, world, folder) in enumerate(_results(worlds, options.workers), 1):
-        totals.add(run, world=world, kept=folder)
-        totals.elapsed_s = before_s + time.monotonic() - began_s
-        if run.violations or options.verbose:
-            word = "FAILED" if run.violations else "ok" if run.reached else "missed"
-            said = f"{run.took_s:.1f} s, READY {run.ready_s} {run.note} {run.violations[:3] or ''}"
-            print(f"{word} {run.kind} '{run.subject}' seed {run.seed} world {world}: {said}", flush=True)
-        if count % 25 == 0:
-            kept.save(totals)
-            print(f"{count} runs, {time.monotonic() - began_s:.0f} s", flush=True)
-    kept.save(totals)
+    try:
+        for count, (run, world, folder) in enumerate(_results(worlds, options.workers), 1):
+            totals.add(run, world=world, kept=folder)
+            totals.elapsed_s = before_s + time.monotonic() - began_s
+            if run.violations or options.verbose:
+                _say(run, world)
+            if count % SAVED_RUNS == 0:
+                kept.save(totals)
+                print(f"{count} runs, {time.monotonic() - began_s:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted; what was judged so far is kept", flush=True)
+        return 130
+    finally:
+        kept.save(totals)
     print(kept.summary(totals))
     print(f"totals in {kept.path_of(totals.commit)}: {totals.elapsed_s:.0f} s so far")
     return 1 if len(totals.failures) > failed_before or not kept.is_ready_in_time(totals) else 0
+
+
+def _say(run: Run, world: int) -> None:
+    word = "FAILED" if run.violations else "ok" if run.reached else "missed"
+    ready = "-" if run.ready_s is None else f"{run.ready_s:.2f} s"
+    said = " ".join(filter(None, (run.note, " | ".join(run.violations[:3]))))
+    print(
+        f"{word} {run.kind} '{run.subject}' seed {run.seed} world {world}: {run.took_s:.1f} s, READY {ready} {said}",
+        flush=True,
+    )
 
 
 def _results(worlds: Sequence[World], workers: int) -> Any:
@@ -62,11 +77,14 @@ def _results(worlds: Sequence[World], workers: int) -> Any:
         process.start()
     try:
         yield from _until_done(processes, over)
+    except BaseException:  # border: also where we are interrupted, no server and no daemon is left behind
+        for process in processes:
+            process.terminate()
+        raise
     finally:
         for process in processes:
-            process.join(60)
-            if process.is_alive():
-                process.terminate()
+            process.join(END_SECONDS_MAX)
+            process.kill()
 
 
 def _until_done(processes: Sequence[SpawnProcess], over: Any) -> Any:

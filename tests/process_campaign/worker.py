@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -26,6 +28,8 @@ def serve(wanted: Any, over: Any, keep: Path) -> None:
     def report(run: Run, world: int, folder: str) -> None:
         over.put((run, world, folder))
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks us to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     # Every start of a daemon would compile the package anew where the environment forbids to keep what was compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(keep.parent / "compiled")
