@@ -8,17 +8,19 @@ awaited here: with no handle ready and no timer pending the loop calls a deadloc
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 import warnings
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 VIRTUAL_SECONDS_MAX = 100_000.0
+COLLECT_EVERY = 4
 
 
 class Deadlock(Exception):
@@ -84,6 +86,8 @@ def in_life(life: Life | None) -> Context:
 
 class DetLoop(asyncio.BaseEventLoop):
     """An event loop without selector and without chance of its own."""
+
+    disposed: ClassVar[int] = 0
 
     def __init__(self, chance: Random | None, *, virtual_seconds_max: float = VIRTUAL_SECONDS_MAX) -> None:
         super().__init__()
@@ -286,6 +290,9 @@ class DetLoop(asyncio.BaseEventLoop):
                 for task in life.tasks:
                     _bury(task)
                 life.tasks.clear()
+            DetLoop.disposed += 1
+            if DetLoop.disposed % COLLECT_EVERY == 0:
+                gc.collect()  # the worlds before this one, here, where nobody hears what the dead say
 
 
 def _lay(ghost: greenlet) -> None:

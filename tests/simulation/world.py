@@ -28,7 +28,7 @@ from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
 from tests.simulation.http import Network, Tap
 from tests.simulation.lives import Lives
 from tests.simulation.loop import DetLoop, Life, Timer, in_life
-from tests.simulation.plan import CHAOS_S, RUN_S, Plan
+from tests.simulation.plan import HEAL_S, RUN_S, Plan
 from tests.simulation.stores import DatabaseModel, DiskModel, RedisModel
 from tests.simulation.streams import TradeStreams
 from tests.simulation.venue import Answer, Request, SimVenue
@@ -52,10 +52,10 @@ class NoCheckers:
 class World(Lives):
     """Everything of one seed."""
 
-    def __init__(self, plan: Plan, *, keeps_trace: bool = False) -> None:
+    def __init__(self, plan: Plan, *, keeps_trace: bool = False, ends_s: float = RUN_S) -> None:
         self.plan = plan
         switches = plan.switches
-        self.ends_s = RUN_S
+        self.ends_s = ends_s
         self.loop = DetLoop(Random(f"{plan.seed}:loop") if switches.get("ready_choice", 1.0) else None)
         self.context = in_life(None)
         self.symbols = SYMBOLS[: int(switches.get("symbols", 2.0))]
@@ -238,7 +238,7 @@ class World(Lives):
             self.loop.call_later(fault.at_s, self._begin, stage, context=self.context)
             if fault.for_s:
                 self.loop.call_later(fault.at_s + fault.for_s, self._end, stage, context=self.context)
-        self.loop.call_later(CHAOS_S, self._heal, context=self.context)
+        self.loop.call_later(self.ends_s - HEAL_S, self._heal, context=self.context)
 
     def _begin(self, stage: Stage) -> None:
         self.trace(f"FAULT {stage.fault.kind} for {stage.fault.for_s} s {stage.fault.parameters}")
