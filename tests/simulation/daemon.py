@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 EXCHANGE_URL = "http://127.0.0.1:8090"
 STATE_DIR = "/state"
-QUIET_END_S = 30.0
+QUIET_END_S = 45.0
 """Strategies keep still at the end, so that what is compared does not move."""
 TEMPO = Periods(
     health_s=10.0,
@@ -116,7 +116,7 @@ class SeededStrategy:
     def on_bar(self, bar: Bar, values: Mapping[str, float], holding: Decimal) -> Signal | None:
         del values
         world = self._world
-        if world.elapsed_s > world.ends_s - QUIET_END_S - 60.0:
+        if world.elapsed_s > world.ends_s - QUIET_END_S:
             return None
         draw = zlib.crc32(f"{world.plan.seed}:{self.id}:{bar.symbol}:{bar.start_ns}".encode()) / 2**32
         if draw >= self._temperament and not world.everybody_decides:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 VIRTUAL_SECONDS_MAX = 100_000.0
-COLLECT_EVERY = 4
+COLLECT_EVERY = 8
 
 
 class Deadlock(Exception):
@@ -103,6 +103,7 @@ class DetLoop(asyncio.BaseEventLoop):
         self._graveyard: list[Life] = []
         self._ghosts: list[greenlet] = []  # steps that power cuts left unfinished
         self.handled = 0
+        self.collects = gc.isenabled()
         self.complaints: list[str] = []
         self.set_exception_handler(self._note_complaint)
 
@@ -291,8 +292,8 @@ class DetLoop(asyncio.BaseEventLoop):
                     _bury(task)
                 life.tasks.clear()
             DetLoop.disposed += 1
-            if DetLoop.disposed % COLLECT_EVERY == 0:
-                gc.collect()  # the worlds before this one, here, where nobody hears what the dead say
+            if self.collects or DetLoop.disposed % COLLECT_EVERY == 0:
+                gc.collect()  # here, where nobody hears what the dead say; but seldom where speed counts
 
 
 def _lay(ghost: greenlet) -> None:

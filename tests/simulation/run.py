@@ -33,6 +33,7 @@ def run(plan: Plan, *, keeps_trace: bool = False) -> Result:
     gc.disable()
     try:
         world = World(plan, keeps_trace=keeps_trace)
+        world.loop.collects = was_collecting
         world.checkers = Checkers(world)
         world.run()
         return Result(
@@ -42,7 +43,7 @@ def run(plan: Plan, *, keeps_trace: bool = False) -> Result:
             reached=world.reached,
             orders=sum(1 for tap in world.tap if tap.method == "POST"),
             crashes=world.crashes,
-            virtual_s=world.loop.time(),
+            virtual_s=world.loop.time() * world.speed,
             cpu_s=time.process_time() - started_s,
             trace=world.trace_lines,
         )

@@ -62,10 +62,11 @@ class Picture(NamedTuple):
 class SimVenue:
     """The broker's REST interface of one world."""
 
-    def __init__(self, exchange: Exchange, now_ns: Callable[[], Nanos]) -> None:
+    def __init__(self, exchange: Exchange, now_ns: Callable[[], Nanos], speed: float) -> None:
         self.exchange = exchange
         self._now_ns = now_ns
         self._encode = msgspec.json.Encoder().encode
+        self._clock_control = msgspec.json.encode({"speed": speed, "finished": False, "market": "simulated"})
         self.hidden: dict[str, None] = {}
         """Client ids of orders that nothing shows."""
         self.words: dict[str, str] = {}
@@ -138,7 +139,7 @@ class SimVenue:
         if path == "/v2/stocks/bars":
             return Answer(200, daily_bars(params["symbols"]))
         if path == "/simulator/v1/clock":
-            return Answer(200, b'{"speed":1.0,"finished":false,"market":"simulated"}')
+            return Answer(200, self._clock_control)
         raise not_found("endpoint not found.")
 
     @property

@@ -52,10 +52,14 @@ class NoCheckers:
 class World(Lives):
     """Everything of one seed."""
 
-    def __init__(self, plan: Plan, *, keeps_trace: bool = False, ends_s: float = RUN_S) -> None:
+    def __init__(self, plan: Plan, *, keeps_trace: bool = False, ends_s: float | None = None) -> None:
         self.plan = plan
         switches = plan.switches
-        self.ends_s = ends_s
+        self.speed = switches.get("venue_speed", 1.0)
+        """Venue seconds in one of the daemon's: bars, sessions and windows run in the former, all else in the latter."""
+        self.ends_s = RUN_S / self.speed if ends_s is None else ends_s
+        self._nanos_per_nano = int(self.speed)
+        assert self._nanos_per_nano == self.speed >= 1, "a whole number keeps venue time exact"
         self.loop = DetLoop(Random(f"{plan.seed}:loop") if switches.get("ready_choice", 1.0) else None)
         self.context = in_life(None)
         self.symbols = SYMBOLS[: int(switches.get("symbols", 2.0))]
@@ -79,7 +83,7 @@ class World(Lives):
             market=self.market,
             journal=None,
         )
-        self.venue = SimVenue(self.exchange, self.venue_ns)
+        self.venue = SimVenue(self.exchange, self.venue_ns, self.speed)
         self.network = Network(self, self._random("network"))
         self.streams = TradeStreams(self)
         self.feed = Feed(self)
@@ -111,11 +115,11 @@ class World(Lives):
 
     @property
     def elapsed_s(self) -> float:
-        """Virtual seconds since the market's start."""
+        """Virtual seconds since the market's start, by the daemon's monotonic clock."""
         return self.loop.time()
 
     def venue_ns(self) -> Nanos:
-        return Nanos(self.start_ns + self._venue_offset_ns + self.loop.now_ns)
+        return Nanos(self.start_ns + self._venue_offset_ns + self.loop.now_ns * self._nanos_per_nano)
 
     def true_wall_ns(self) -> int:
         return self.start_ns + self.loop.now_ns
@@ -202,7 +206,7 @@ class World(Lives):
             self._pump_due_ns = due_ns
             if self._pump_timer is not None:
                 self._pump_timer.cancel()
-            delay_s = max(0.0, (due_ns - self.venue_ns()) / NANOS_PER_SECOND) + 1e-6
+            delay_s = max(0.0, (due_ns - self.venue_ns()) / NANOS_PER_SECOND / self.speed) + 1e-6
             self._pump_timer = (
                 self.loop.call_later(delay_s, self._pump_due, context=self.context) if delay_s < 7_200.0 else None
             )
@@ -224,7 +228,7 @@ class World(Lives):
         symbols = self.symbols
         symbol = symbols[self._ticks % len(symbols)]
         self._ticks += 1
-        self.market.step(symbol, self.venue_ns(), seconds=gap_s * len(symbols), size=500.0)
+        self.market.step(symbol, self.venue_ns(), seconds=gap_s * self.speed * len(symbols), size=500.0)
         self.pump()
         self.loop.call_later(gap_s, self._tick, gap_s, context=self.context)
 

@@ -10,19 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.faults import PLAYERS
-from tests.simulation.plan import HEAL_S, Fault, Plan, make_plan
+from tests.simulation.plan import HEAL_S, Fault, Plan
 from tests.simulation.plan_kinds import BY_NAME, KINDS, Choice, Kind, Span, Value
 from tests.simulation.run import run
 from tests.simulation.world import World
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-"""A process that lost its power never awaits what it had begun; that is what is wanted here."""
-
-SHORT_S = HEAL_S + 540.0
-BUSY = {"temperament": 0.9, "strategies": 2.0, "symbols": 2.0, "volatility": 0.0015, "resting_probability": 0.5}
+SHORT_S = HEAL_S + 150.0
+BUSY = {
+    "temperament": 0.9,
+    "strategies": 2.0,
+    "symbols": 2.0,
+    "volatility": 0.0015,
+    "resting_probability": 0.5,
+    "venue_speed": 6.0,
+}
 SEEDS = 6
 """A fault that waits for its occasion, such as a cancel, may find none in one short seed."""
 NEED_STOPS = ("leg_fills_during_cancel",)
@@ -35,11 +36,11 @@ for seed in (3, 4):
 
 
 def world_with(kind: Kind, seed: int) -> World:
-    """A busy ten minutes with one fault, as strong as its row allows."""
+    """A busy half hour of the market with one fault, as strong as its row allows."""
     parameters = {name: _strong(name, parameter, seed) for name, parameter in kind.parameters.items()}
     fault = Fault(kind.name, AFTER_TRADES_S, 0.0, parameters)
     if kind.seconds is not None:
-        fault = Fault(kind.name, 30.0, 300.0, parameters)
+        fault = Fault(kind.name, 15.0, 120.0, parameters)
     switches = BUSY | {"stops": float(kind.name in NEED_STOPS)}
     world = World(Plan(seed=seed, faults=(fault,), switches=switches), ends_s=SHORT_S)
     world.run()
@@ -54,7 +55,7 @@ def _strong(name: str, parameter: Choice | Span, seed: int) -> Value:
     return parameter.high if name == "probability" else parameter.low
 
 
-AFTER_TRADES_S = 300.0
+AFTER_TRADES_S = 90.0
 """Late enough that something was executed, which may then be taken back."""
 POINTS = (0.35, 0.4, 0.45, 0.5, 0.02, 0.25)
 """Places in the list of failpoints; some are passed in ten minutes."""
@@ -114,7 +115,7 @@ def _shares(world: World) -> dict[str, object]:
 @pytest.mark.fault("F1")
 @pytest.mark.fault("F3")
 def test_five_crashes_deep_in_recovery_end_in_a_daemon_that_trades_again():
-    fault = Fault("crash_in_recovery", 120.0, 0.0, {"depth": 5.0, "after_s": 0.05})
+    fault = Fault("crash_in_recovery", 40.0, 0.0, {"depth": 5.0, "after_s": 0.05})
     world = World(Plan(seed=5, faults=(fault,), switches=BUSY), ends_s=SHORT_S)
     world.run()
     assert world.violations == []
@@ -141,7 +142,8 @@ def test_a_crash_between_commit_and_send_leaves_an_intent_and_no_order():
     assert world.crashes == 1
 
 
-def test_a_plan_is_run_whole():
-    result = run(make_plan(2))
-    assert result.virtual_s == 1800.0
-    assert result.seed == 2
+def test_a_plan_is_run_whole_however_fast_the_venue_is():
+    for speed in (1.0, 6.0):
+        result = run(Plan(seed=2, switches=BUSY | {"venue_speed": speed}))
+        assert result.virtual_s == 1800.0
+        assert result.orders >= 5
