@@ -85,7 +85,7 @@ class Periods:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """The real outside. `holder` and `writer_name` name this process in the database; None: random ones."""
+    """The real outside. `holder`, `pid` and `writer_name` name this process in the database; None: its own."""
 
     make_http: Callable[..., AlpacaHttp] = AlpacaHttp
     open_socket: Callable[..., AbstractAsyncContextManager[Socket]] = open_socket
@@ -98,6 +98,7 @@ class Edge:
     make_engine: Callable[..., Engine] = build_engine
     open_tape: Callable[[Path], Any] = open_tape
     holder: str | None = None
+    pid: int | None = None
     writer_name: str | None = None
     say: Callable[[str], None] = say
     settle_memory: Callable[[], None] = settle_memory

@@ -70,13 +70,15 @@ class Lease:
         on_change: OnChange = _ignore,
         mono_ns: Callable[[], int] = time.monotonic_ns,
         holder: str | None = None,
+        pid: int | None = None,
         term_s: float = TTL_S,
         wait_allowed: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
         self._db = db
         self._wait_allowed = wait_allowed
         self._account = account
-        self._holder = holder or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._pid = os.getpid() if pid is None else pid
+        self._holder = holder or f"{socket.gethostname()}-{self._pid}-{secrets.token_hex(4)}"
         self._connection: asyncpg.Connection | None = None
         self._broken = asyncio.Event()
         self._is_released = False
@@ -219,7 +221,7 @@ class Lease:
                 self._account,
                 self._holder,
                 socket.gethostname(),
-                os.getpid(),
+                self._pid,
             )
             await connection.execute(
                 "INSERT INTO lease_beat DEFAULT VALUES ON CONFLICT (is_only) DO UPDATE SET beat_at = clock_timestamp()"

@@ -243,6 +243,7 @@ class Process:
             make_engine=self._make_engine,
             open_tape=lambda _folder: NoTape(),
             holder=f"host-{number}",
+            pid=number,
             writer_name=f"writer-{number}",
             say=lambda text: world.trace(text),
             settle_memory=lambda: None,

@@ -56,7 +56,7 @@ class World(Lives):
         self.plan = plan
         switches = plan.switches
         self.speed = switches.get("venue_speed", 1.0)
-        """Venue seconds in one of the daemon's: bars, sessions and windows run in the former, all else in the latter."""
+        """Venue seconds in one of the daemon's: bars, sessions and windows run in those, all else in these."""
         self.ends_s = RUN_S / self.speed if ends_s is None else ends_s
         self._nanos_per_nano = int(self.speed)
         assert self._nanos_per_nano == self.speed >= 1, "a whole number keeps venue time exact"

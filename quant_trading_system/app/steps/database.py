@@ -81,6 +81,7 @@ async def _lead(parts: Parts, stack: AsyncExitStack) -> int:
         on_change=lambda *args: _tell_lease(parts, *args),
         mono_ns=parts.clock.mono_ns,
         holder=parts.edge.holder,
+        pid=parts.edge.pid,
         wait_allowed=lambda: parts.healer.wait_reopening(Store.DATABASE, "the connection of the lease was lost"),
     )
     epoch = await (stand_by(parts) if parts.settings.trade.is_standby else parts.lease.acquire())
