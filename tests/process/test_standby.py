@@ -10,52 +10,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.daemon_process import DaemonProcess, ExchangeProcess, exchange_ledger, run_verb
-from tests.support.recording_proxy import RecordingProxy
+from tests.support.daemon_process import DaemonProcess, exchange_ledger, run_verb
+from tests.support.shared_site import SharedSite
 from tests.support.stores import Servers, short_folder
 
 TAKE_OVER_SECONDS_MAX = 10.0
 HTTP_SECONDS_MAX = 5.0
 
 
-class Pair:
-    """An exchange, a database, and daemons that share them, each behind a proxy of its own."""
-
-    def __init__(self, folder: Path, dsn: str, redis_url: str) -> None:
-        self.folder = folder
-        self.environ = {"QTS__DATABASE__URL": dsn, "QTS__REDIS__URL": redis_url}
-        self.exchange = ExchangeProcess(folder / "exchange", "--speed", "240", "--seed", "3")
-        self.daemons: list[DaemonProcess] = []
-        self.proxies: list[RecordingProxy] = []
-
-    def start(self, name: str, *flags: str, environ: dict[str, str] | None = None) -> DaemonProcess:
-        self.proxies.append(RecordingProxy(self.exchange.url))
-        daemon = DaemonProcess(
-            self.folder / name,
-            "--exchange",
-            self.proxies[-1].url,
-            *flags,
-            environ={**self.environ, **(environ or {})},
-        )
-        self.daemons.append(daemon)
-        return daemon
-
-    def end(self) -> None:
-        for daemon in self.daemons:
-            daemon.end()
-        self.exchange.end()
-        for proxy in self.proxies:
-            proxy.close()
-
-
 @pytest.fixture
-def pair(dsn: str, servers: Servers) -> Iterator[Pair]:
+def pair(dsn: str, servers: Servers) -> Iterator[SharedSite]:
     with short_folder() as folder:
-        started = Pair(folder, dsn, servers.valkey.url)
+        started = SharedSite(folder, dsn, servers.valkey.url)
         try:
             yield started
         finally:
