@@ -43,7 +43,7 @@ def run(plan: Plan, *, keeps_trace: bool = False) -> Result:
             reached=world.reached,
             orders=sum(1 for tap in world.tap if tap.method == "POST"),
             crashes=world.crashes,
-            virtual_s=world.loop.time() * world.speed,
+            virtual_s=world.elapsed_s * world.speed,
             cpu_s=time.process_time() - started_s,
             trace=world.trace_lines,
         )

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -22,6 +23,7 @@ from quant_trading_system.core.failpoints import install
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, MonoNanos, Nanos
 from quant_trading_system.core.values import Signal
 from quant_trading_system.simulator.exchange import Exchange
+from quant_trading_system.simulator.rulebook import TODAY, Rulebook
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.simulation.faults import PLAYERS, Stage
 from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
@@ -38,8 +40,17 @@ if TYPE_CHECKING:
 
 OPEN_NS = to_nanos(datetime(2026, 1, 6, 14, 30, tzinfo=UTC))  # a Tuesday, 09:30 in New York
 MONO_START_NS = 10_000 * NANOS_PER_SECOND
+DAY_NS = 86_400 * NANOS_PER_SECOND
+PRELUDE_S = 40.0
+"""How long a daemon that knows an earlier day traded on it, in its own seconds."""
+STOP_S = 12.0
+REDIS_DELAY_S_MIN = 0.002
 CASH_USD = Decimal(100_000)
 TRACE_LINES_MAX = 200_000
+
+
+def _rulebook(*, frees_client_ids: bool) -> Rulebook:
+    return replace(TODAY, frees_client_ids=frees_client_ids)
 
 
 class NoCheckers:
@@ -63,7 +74,9 @@ class World(Lives):
         self.loop = DetLoop(Random(f"{plan.seed}:loop") if switches.get("ready_choice", 1.0) else None)
         self.context = in_life(None)
         self.symbols = SYMBOLS[: int(switches.get("symbols", 2.0))]
-        self.start_ns = Nanos(OPEN_NS + int(switches.get("start_minute", 45.0)) * NANOS_PER_MINUTE)
+        self._market_start_ns = Nanos(OPEN_NS + int(switches.get("start_minute", 45.0)) * NANOS_PER_MINUTE)
+        self._prelude_s = 0.0 if switches.get("first_life", 1.0) else PRELUDE_S
+        self.start_ns = Nanos(self._market_start_ns - (DAY_NS if self._prelude_s else 0))
         self.wall_offset_ns = 0
         self._venue_offset_ns = 0
         self._market_chance = self._random("market")
@@ -79,6 +92,7 @@ class World(Lives):
                 seed=plan.seed,
                 cash=CASH_USD,
                 partial_fill_probability=switches.get("partial_fill_probability", 0.1),
+                rulebook=_rulebook(frees_client_ids=bool(switches.get("dedup_open_only"))),
             ),
             market=self.market,
             journal=None,
@@ -90,6 +104,7 @@ class World(Lives):
         self.database = DatabaseModel(self._random("database"))
         self.redis = RedisModel(self._random("redis"))
         self.disk = DiskModel(self._random("disk"))
+        self._slow_stores_down(switches)
         self.restart_pause_s = switches.get("restart_pause_s", 2.0)
         super().__init__()
         self.checkers: Any = NoCheckers()
@@ -108,6 +123,13 @@ class World(Lives):
         self._posted_s = -1e9
         self._stages: list[Stage] = []
 
+    def _slow_stores_down(self, switches: Mapping[str, float]) -> None:
+        """Give the stores their usual latency: a commit's, and Redis' where it is worth a timer."""
+        commit_s = switches.get("database_latency_ms", 1.0) / 1_000.0
+        self.database.delays_s["commit"] = (commit_s / 2, commit_s * 2)
+        redis_s = switches.get("redis_latency_ms", 0.0) / 1_000.0
+        self.redis.delay_s = redis_s if redis_s >= REDIS_DELAY_S_MIN else 0.0
+
     def _random(self, purpose: str) -> Random:
         return Random(f"{self.plan.seed}:{purpose}")
 
@@ -115,8 +137,8 @@ class World(Lives):
 
     @property
     def elapsed_s(self) -> float:
-        """Virtual seconds since the market's start, by the daemon's monotonic clock."""
-        return self.loop.time()
+        """Virtual seconds since the market's start, by the daemon's monotonic clock; below 0 on the day before."""
+        return self.loop._now_s - self._prelude_s
 
     def venue_ns(self) -> Nanos:
         return Nanos(self.start_ns + self._venue_offset_ns + self.loop.now_ns * self._nanos_per_nano)
@@ -264,11 +286,23 @@ class World(Lives):
             assert not rules, "every fault takes back what it did"
         self.heal_lives()
 
+    async def _live_a_day_before(self) -> None:
+        """A daemon traded yesterday and was stopped in order; its books, its orders and its stores are still there."""
+        await asyncio.sleep(self._prelude_s - STOP_S)
+        usual_s, self.restart_pause_s = self.restart_pause_s, STOP_S + 0.5
+        if self.process is not None:
+            self.process.daemon.request_stop("the day is over")
+        await asyncio.sleep(STOP_S)
+        self.restart_pause_s = usual_s
+        self.jump_to(self._market_start_ns, before=lambda: None)
+
     async def live(self) -> None:
         """From the market's start to the end of the healing phase."""
         gap_s = self.plan.switches.get("quote_gap_s", 1.0)
         self.loop.call_later(0.0, self._tick, gap_s, context=self.context)
         self.loop.call_later(0.5, self.start_daemon, context=self.context)
+        if self._prelude_s:
+            await self._live_a_day_before()
         self._play()
         await asyncio.sleep(self.ends_s)
         self.is_over = True

@@ -61,9 +61,9 @@ def redis_down(stage: Stage) -> None:
 
 def redis_slow(stage: Stage) -> None:
     redis = stage.world.redis
-    redis.delay_s = stage.number_of("delay_s")
+    before, redis.delay_s = redis.delay_s, stage.number_of("delay_s")
     stage.reach()
-    stage.at_end(lambda: setattr(redis, "delay_s", 0.0))
+    stage.at_end(lambda: setattr(redis, "delay_s", before))
 
 
 def redis_flushed(stage: Stage) -> None:
