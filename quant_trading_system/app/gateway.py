@@ -29,7 +29,8 @@ from quant_trading_system.core.events import (
     OrderSending,
 )
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND
+from quant_trading_system.core.pulse import Pulse, no_pulse
+from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId
 from quant_trading_system.core.values import Approved, OrderIntent
 from quant_trading_system.persistence.errors import IntentNotStored
 from quant_trading_system.persistence.intents import IntentStore
@@ -38,6 +39,8 @@ WORKERS = 4
 QUEUE_MAX = 200  # twenty times what a minute may send (control P24)
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)  # R098
 COMMITS_MEASURED = 100
+COMMIT_SECONDS_MAX = 5.0  # each of its statements gives up after half a second
+ATTEMPT_SECONDS_MAX = 15.0  # five for a place in the request budget, ten for the answer
 
 
 class RefusedAtTheWire(Exception):
@@ -65,7 +68,10 @@ class OrderGateway:
         clock: Clock,
         epoch: Callable[[], int],
         on_first_byte: Callable[[float], None] = lambda _seconds: None,
+        pulse: Pulse = no_pulse,
     ) -> None:
+        self._pulse = pulse
+        self._due_ns: dict[ClientOrderId, int] = {}
         self._client = client
         self._intents = intents
         self._checks = checks
@@ -88,6 +94,8 @@ class OrderGateway:
         """Queue one approved order; a full queue drops it, and says so."""
         try:
             self._queue.put_nowait(approved)
+            if not self._due_ns:
+                self._pulse(0.0)
         except asyncio.QueueFull:
             self._drop(approved, f"the gateway's queue holds {QUEUE_MAX} orders")
 
@@ -113,16 +121,31 @@ class OrderGateway:
 
     async def _work(self) -> None:
         while True:
+            if self.is_idle:
+                self._pulse(None)
             approved = await self._queue.get()
             self.in_flight += 1
             try:
                 await self._send(approved)
             finally:
                 self.in_flight -= 1
+                self._due_ns.pop(approved.intent.client_order_id, None)
+                self._show_life()
+
+    def _take_step(self, approved: Approved, seconds_max: float) -> None:
+        """What is done with this order now ends by then, or a worker hangs."""
+        due_ns = self._clock.mono_ns() + int(seconds_max * NANOS_PER_SECOND)
+        self._due_ns[approved.intent.client_order_id] = due_ns
+        self._show_life()
+
+    def _show_life(self) -> None:
+        if self._due_ns:
+            self._pulse((min(self._due_ns.values()) - self._clock.mono_ns()) / NANOS_PER_SECOND)
 
     async def _send(self, approved: Approved) -> None:
         intent = approved.intent
         started_ns = self._clock.mono_ns()
+        self._take_step(approved, COMMIT_SECONDS_MAX)
         failpoint("gateway.before_intent_commit")
         try:
             await self._intents.commit(approved, payload=payload(intent), epoch=self._epoch())
@@ -132,11 +155,13 @@ class OrderGateway:
             return
         failpoint("gateway.after_intent_commit")
         for delay_s in (*RETRY_DELAYS_S, None):
+            self._take_step(approved, ATTEMPT_SECONDS_MAX)
             if await self._attempt(approved):
                 return
             if delay_s is None:
                 self._drop(approved, f"no connection in {len(RETRY_DELAYS_S) + 1} attempts")
                 return
+            self._take_step(approved, delay_s)
             await asyncio.sleep(delay_s)
             failpoint("gateway.before_retry")
             refusal = self._checks.refusal_before_retry(approved)

@@ -47,6 +47,7 @@ class Progress:
         """Write what changed, every few seconds, until cancelled."""
         while True:
             await asyncio.to_thread(self.write)  # an fsync may take longer than the loop may stand
+            self._parts.supervisor.beat("high-water", PERIOD_S)
             await asyncio.sleep(PERIOD_S)
 
     def write(self) -> None:

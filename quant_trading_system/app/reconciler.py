@@ -21,6 +21,7 @@ from quant_trading_system.core.errors import Refused, Unavailable, VenueError
 from quant_trading_system.core.events import BrokerSnapshot, SnapshotFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.money import ZERO
+from quant_trading_system.core.pulse import Pulse, no_pulse
 from quant_trading_system.core.types import NANOS_PER_MINUTE, NANOS_PER_SECOND, Nanos
 
 One = TypeVar("One")
@@ -36,6 +37,7 @@ DEEP_NS = 12 * 60 * NANOS_PER_MINUTE
 REQUESTS_PER_MINUTE_MAX = 40  # a fifth of the broker's 200 (fault C13)
 BUDGET_LOOK_SECONDS = 0.25
 BUDGET_WAIT_SECONDS_MAX = 10.0
+IDLE_SECONDS = 5.0  # between two signs of life while nobody wants a pass
 
 
 class Reconciler:
@@ -50,6 +52,7 @@ class Reconciler:
         since_ns: Nanos,
         oldest_live_ns: Callable[[], Nanos | None],
         reaches_back_ns: Callable[[], Nanos | None] = lambda: None,
+        pulse: Pulse = no_pulse,
     ) -> None:
         self._read = read
         self._inbox = inbox
@@ -57,6 +60,7 @@ class Reconciler:
         self._since_ns = since_ns
         self._oldest_live_ns = oldest_live_ns
         self._reaches_back_ns = reaches_back_ns
+        self._pulse = pulse
         self._spent: deque[tuple[int, int]] = deque()
         self._wanted = asyncio.Event()
         self.passes = 0
@@ -68,13 +72,19 @@ class Reconciler:
     async def run(self) -> None:
         """Serve requests until cancelled."""
         while True:
-            await self._wanted.wait()
+            self._pulse(0.0)
+            try:
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
             self._wanted.clear()
             await self.read_once()
 
     async def read_once(self) -> None:
         """Read one pass and tell the engine what was found, or why nothing is proven."""
         await self._wait_for_budget()
+        self._pulse(PASS_SECONDS_MAX)
         before = self._read.requests
         try:
             async with asyncio.timeout(PASS_SECONDS_MAX):
@@ -99,6 +109,7 @@ class Reconciler:
             costs = [requests for _, requests in self._spent]
             if sum(costs) + min(costs, default=0) <= REQUESTS_PER_MINUTE_MAX:
                 return
+            self._pulse(BUDGET_LOOK_SECONDS)
             await asyncio.sleep(BUDGET_LOOK_SECONDS)
 
     async def _pass(self) -> bool:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from quant_trading_system.core.pulse import Pulse
 
 RESTART_DELAY_S = 1.0
+BEAT_SECONDS_MAX = 10.0  # invariant I26
+RESTARTABLE: Mapping[str, Any] = {"is_critical": False, "beat_seconds_max": BEAT_SECONDS_MAX}
+"""How a task is started that may be started again."""
 CHECK_PERIOD_S = 1.0  # between two looks at the heartbeats
 
 
@@ -96,6 +102,22 @@ class Supervisor:
         """A task that promised a heartbeat shows life; what it does next may take `for_s` more."""
         self.tasks[name].beat_s = self._now_s() + for_s
 
+    def rest(self, name: str) -> None:
+        """A task waits for something that may never come: until its next beat it owes no life."""
+        self.tasks[name].beat_s = float("inf")
+
+    def pulse(self, name: str) -> Pulse:
+        """What a task is given to show life with."""
+
+        def show(for_s: float | None) -> None:
+            if name in self.tasks:  # its first step comes before it is listed
+                if for_s is None:
+                    self.rest(name)
+                else:
+                    self.beat(name, for_s)
+
+        return show
+
     def check_beats(self) -> None:
         """A task that has not shown life for as long as it promised counts as ended (invariant I26).
 
@@ -106,7 +128,7 @@ class Supervisor:
         stood_still_s = max(0.0, now_s - self._checked_s - CHECK_PERIOD_S)
         self._checked_s = now_s
         for each in self.tasks.values():
-            each.beat_s = min(now_s, each.beat_s + stood_still_s)
+            each.beat_s = max(each.beat_s, min(now_s, each.beat_s + stood_still_s))
             if each.task is None or each.task.done() or each.is_stopping or each.is_waiting:
                 continue
             if each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:

@@ -24,6 +24,7 @@ SIM_KEYS = ("PKSIM", "sim")
 KEEPER_STOP_SECONDS_MAX = 1.0
 CLOCK_PERIOD_S_MIN = 0.25
 CLOCK_PERIOD_VENUE_S = 60.0  # the embedded exchange skips the night: noticed within a venue minute
+READ_SECONDS_MAX = 30.0  # three tries in ten seconds, the exchange's own clock, and a full request budget
 CONTROL_PATH = "/simulator/v1/clock"
 
 
@@ -105,7 +106,9 @@ class VenueWatch:
         while True:
             most_s = parts.edge.periods.clock_s
             period_s = max(CLOCK_PERIOD_S_MIN, min(most_s, CLOCK_PERIOD_VENUE_S / parts.clock.speed))
-            await asyncio.sleep(period_s if parts.mode is Mode.SIM else most_s)
+            wait_s = period_s if parts.mode is Mode.SIM else most_s
+            parts.supervisor.beat("venue-clock", wait_s + READ_SECONDS_MAX)
+            await asyncio.sleep(wait_s)
             try:
                 reading = await anchor_clock(parts)
             except VenueError as error:

@@ -77,6 +77,7 @@ class Watch:
             slot = max(slot + 1, int(loop.time() - start_s) + 1)
             await asyncio.sleep(start_s + slot - loop.time())
             parts.supervisor.beat("timers")
+            parts.supervisor.check_beats()  # as `health` does: each of the two watches over the other
             parts.inbox.put(TimerFired(name=SECOND, **stamps(parts.clock)), Lane.TIMERS)
             if slot // RECONCILE_PERIOD_S > asked:  # also where its own slot passed during a stall
                 asked = slot // RECONCILE_PERIOD_S
@@ -86,6 +87,7 @@ class Watch:
         """Write what the tape buffered, off the loop, until cancelled. A full disk costs the tape, never an order."""
         parts = self._parts
         while True:
+            parts.supervisor.beat("tape", self._periods.tape_s)
             await asyncio.sleep(self._periods.tape_s)
             try:
                 await asyncio.to_thread(parts.tape.flush)
@@ -99,6 +101,7 @@ class Watch:
             group.create_task(self._lag.run(), name="loop-lag")
             tick = 0
             while True:
+                self._parts.supervisor.beat("health", self._periods.health_s)
                 await asyncio.sleep(self._periods.health_s)
                 disk = self._parts.edge.free_bytes(self._parts.state_dir) if tick % DISK_PERIOD_TICKS == 0 else None
                 tick += 1
@@ -134,6 +137,7 @@ class Watch:
         """Publish the engine's picture to Redis each second. Whether Redis takes it is `redis-watch`'s to tell."""
         parts = self._parts
         while True:
+            parts.supervisor.beat("live-state", self._periods.live_state_s)
             await asyncio.sleep(self._periods.live_state_s)
             view = parts.engine.view()
             snapshot = msgspec.json.encode(view)

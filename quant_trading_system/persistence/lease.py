@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.core.failpoints import failpoint
+from quant_trading_system.core.pulse import Pulse, no_pulse
 from quant_trading_system.core.types import MonoNanos
 from quant_trading_system.persistence.database import UNREACHABLE, Database, unavailable
 from quant_trading_system.persistence.errors import StoreUnavailable
@@ -73,9 +74,11 @@ class Lease:
         pid: int | None = None,
         term_s: float = TTL_S,
         wait_allowed: Callable[[], Awaitable[None]] = _at_once,
+        pulse: Pulse = no_pulse,
     ) -> None:
         self._db = db
         self._wait_allowed = wait_allowed
+        self._pulse = pulse
         self._account = account
         self._pid = os.getpid() if pid is None else pid
         self._holder = holder or f"{socket.gethostname()}-{self._pid}-{secrets.token_hex(4)}"
@@ -174,6 +177,7 @@ class Lease:
             if self._connection is None:
                 await self._take_again()
                 continue
+            self._pulse(self._term_s)
             try:
                 async with asyncio.timeout(self._term_s / RENEWALS_PER_TERM):
                     await self._broken.wait()
@@ -181,6 +185,7 @@ class Lease:
                 await self._renew()
             else:
                 self._drop()
+        self._pulse(None)
         await asyncio.Event().wait()  # given back: nothing is left to do until the task is cancelled
 
     async def release(self) -> None:
@@ -249,7 +254,9 @@ class Lease:
         self._extend(asked_ns)
 
     async def _take_again(self) -> None:
+        self._pulse(None)
         await self._wait_allowed()
+        self._pulse(self._term_s)
         try:
             await self.acquire()
         except StoreUnavailable:

@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from quant_trading_system.core.errors import ConfigurationError
+from quant_trading_system.core.pulse import Pulse, no_pulse
 from quant_trading_system.core.types import Latch, Store
 from quant_trading_system.persistence.errors import StoreUnavailable
 
@@ -77,7 +78,9 @@ class RedisState:
         wait_allowed: Callable[[], Awaitable[None]] = _at_once,
         make_client: Callable[[str], Any] = _client,
         probe_period_s: float = PROBE_PERIOD_S,
+        pulse: Pulse = no_pulse,
     ) -> None:
+        self._pulse = pulse
         self._client = make_client(url)
         self._probe_period_s = probe_period_s
         self._prefix = prefix
@@ -168,7 +171,9 @@ class RedisState:
         while True:
             is_filled = await self._is_filled()
             if is_filled and not self.is_up:
+                self._pulse(None)
                 await self._wait_allowed()
+            self._pulse(self._probe_period_s)
             self._set_health(is_filled)
             await asyncio.sleep(self._probe_period_s)
 

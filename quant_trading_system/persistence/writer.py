@@ -18,12 +18,14 @@ from contextlib import suppress
 import asyncpg
 
 from quant_trading_system.core.failpoints import failpoint
+from quant_trading_system.core.pulse import Pulse, no_pulse
 from quant_trading_system.core.records import AuditRecord, GuardRecord, LockRecord, Record
 from quant_trading_system.persistence.batches import Batch, write_batch
 from quant_trading_system.persistence.database import Database, tried_again
 from quant_trading_system.persistence.errors import StaleEpoch, StoreUnavailable
 from quant_trading_system.persistence.rows import may_drop
 
+WRITE_SECONDS_MAX = 45.0  # thirty for a connection, ten for a statement
 PERIOD_S = 0.1  # ten commits a second, each of everything that came since; what is urgent does not wait
 DROP_ABOVE = 50_000  # about 50 MB; at twice the recorded peak this is minutes of an absent database
 RECORDS_MAX = 200_000
@@ -64,7 +66,9 @@ class BehindWriter:
         now_s: Callable[[], float] = time.monotonic,
         name: str | None = None,
         probe_period_s: float = IDLE_PROBE_PERIOD_S,
+        pulse: Pulse = no_pulse,
     ) -> None:
+        self._pulse = pulse
         self._db = db
         self._fence = fence
         self._on_health = on_health
@@ -125,6 +129,7 @@ class BehindWriter:
         """Write until cancelled. What is left then is written by `flush`."""
         failures = 0
         while True:
+            self._pulse(WRITE_SECONDS_MAX)
             if not self.depth and not await self._wait_for_work():
                 continue
             if await self._write():

@@ -207,8 +207,15 @@ def parse_fills(body: bytes) -> list[Execution]:
 
 
 def parse_activities(body: bytes) -> list[Activity]:
-    """Activities that are no fills. One that was canceled is told as what takes it back."""
-    return guarded(lambda: [_activity(wire) for wire in msgspec.json.decode(body, type=list[_Activity])], "activities")
+    """Activities that are no fills, whatever else the page holds. A canceled one is told as what takes it back."""
+    return guarded(
+        lambda: [
+            _activity(wire)
+            for wire in msgspec.json.decode(body, type=list[_Activity])
+            if wire.activity_type != "FILL"  # a server may not know the category that was asked for
+        ],
+        "activities",
+    )
 
 
 def parse_positions(body: bytes) -> list[BrokerPosition]:

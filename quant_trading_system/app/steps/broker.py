@@ -24,6 +24,7 @@ from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.app.restart_report import RestartTally, shown_lines
 from quant_trading_system.app.settings import Settings, to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.supervisor import BEAT_SECONDS_MAX, RESTARTABLE
 from quant_trading_system.app.survey import survey_account
 from quant_trading_system.app.timed_strategy import TimedStrategy
 from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, start_exchange
@@ -53,7 +54,6 @@ from quant_trading_system.risk.healing import HealingLimits
 SYMBOLS_OF_EXCHANGE_MAX = 200
 RECONCILED_SECONDS_MAX = 45.0  # a login that is never answered takes ten of them
 TASKS_STOP_SECONDS_MAX = 2.0
-BEAT_SECONDS_MAX = 10.0  # invariant I26
 LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
 
 
@@ -85,7 +85,7 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         failpoint("first_pass.after")
         _refuse_foreign(parts, let_be)
         _tell_restart(parts, restored)
-        parts.supervisor.start("high-water", parts.progress.run, owner="stores", is_critical=False)
+        parts.supervisor.start("high-water", parts.progress.run, owner="stores", **RESTARTABLE)
         stack.callback(parts.progress.write)
         masked = account.account_number[:2] + "…" + account.account_number[-3:]
         failpoint("step.broker.entered")
@@ -236,6 +236,7 @@ def _build(
         clock=parts.clock,
         epoch=lambda: parts.lease.epoch,
         on_first_byte=metrics.on_tick_to_order,
+        pulse=parts.supervisor.pulse("order-gateway"),
     )
     since = restored.last_stop_ns or Nanos(parts.clock.venue_ns() - LOOK_BACK_HOURS * 3_600 * NANOS_PER_SECOND)
     parts.reconciler = Reconciler(
@@ -244,6 +245,7 @@ def _build(
         clock=parts.clock,
         since_ns=since,
         oldest_live_ns=lambda: parts.engine.oldest_live_ns,
+        pulse=parts.supervisor.pulse("reconciler"),
         reaches_back_ns=lambda: parts.engine.reaches_back_ns,
     )
     parts.performers = Performers(
@@ -299,8 +301,8 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
     )
     start("engine", loop.run, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
     parts.is_engine_running = True
-    start("order-gateway", parts.gateway.run, owner="orders")
-    start("reconciler", parts.reconciler.run, owner="orders")
+    start("order-gateway", parts.gateway.run, owner="orders", beat_seconds_max=BEAT_SECONDS_MAX)
+    start("reconciler", parts.reconciler.run, owner="orders", beat_seconds_max=BEAT_SECONDS_MAX)
     start("trade-updates", parts.trade_stream.run, owner="orders")
     start(
         "kill-latch",
@@ -308,11 +310,11 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         owner="safety",
         beat_seconds_max=BEAT_SECONDS_MAX,
     )
-    start("tape", watch.run_tape, owner="stores", is_critical=False)
+    start("tape", watch.run_tape, owner="stores", **RESTARTABLE)
     start("timers", watch.run_timers, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
-    start("health", watch.run_health, owner="engine")
-    start("live-state", watch.run_live_state, owner="stores", is_critical=False)
-    start("venue-clock", VenueWatch(parts).run, owner="broker", is_critical=False)
+    start("health", watch.run_health, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)
+    start("live-state", watch.run_live_state, owner="stores", **RESTARTABLE)
+    start("venue-clock", VenueWatch(parts).run, owner="broker", **RESTARTABLE)
     stack.push_async_callback(watch.close)
     stack.push_async_callback(
         parts.supervisor.stop, "engine", "orders", "safety", "broker", timeout_s=TASKS_STOP_SECONDS_MAX

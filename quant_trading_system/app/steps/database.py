@@ -11,6 +11,7 @@ from quant_trading_system.app.port import distribution_version
 from quant_trading_system.app.progress import Progress
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.standby import stand_by
+from quant_trading_system.app.supervisor import BEAT_SECONDS_MAX
 from quant_trading_system.core.events import LeaseSeen
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Store
@@ -64,8 +65,9 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             now_s=lambda: parts.clock.mono_ns() / NANOS_PER_SECOND,
             name=parts.edge.writer_name,
             probe_period_s=parts.edge.periods.writer_probe_s,
+            pulse=parts.supervisor.pulse("store-writer"),
         )
-        parts.supervisor.start("store-writer", parts.writer.run, owner="database")
+        parts.supervisor.start("store-writer", parts.writer.run, owner="database", beat_seconds_max=BEAT_SECONDS_MAX)
         stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)
         stack.push_async_callback(_flush, parts)
         failpoint("step.database.entered")
@@ -83,10 +85,11 @@ async def _lead(parts: Parts, stack: AsyncExitStack) -> int:
         holder=parts.edge.holder,
         pid=parts.edge.pid,
         wait_allowed=lambda: parts.healer.wait_reopening(Store.DATABASE, "the connection of the lease was lost"),
+        pulse=parts.supervisor.pulse("lease"),
     )
     epoch = await (stand_by(parts) if parts.settings.trade.is_standby else parts.lease.acquire())
     stack.push_async_callback(parts.lease.release)
-    parts.supervisor.start("lease", parts.lease.run, owner=LEASE_OWNER)
+    parts.supervisor.start("lease", parts.lease.run, owner=LEASE_OWNER, beat_seconds_max=BEAT_SECONDS_MAX)
     stack.push_async_callback(parts.supervisor.stop, LEASE_OWNER, timeout_s=TASKS_STOP_SECONDS_MAX)
     return epoch
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from quant_trading_system.app.kill_latch import KILL_FILE, KillLatch
 from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.supervisor import RESTARTABLE
 from quant_trading_system.core.errors import TemporaryFailure
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import Store
@@ -27,6 +28,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             prefix=f"qts:{parts.instance.token}",
             on_health=lambda is_up, detail: _tell(parts, is_up, detail),
             wait_allowed=lambda: parts.healer.wait_reopening(Store.REDIS, "it answers again"),
+            pulse=parts.supervisor.pulse("redis-watch"),
         )
         stack.push_async_callback(parts.redis.close)
         try:
@@ -45,7 +47,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
         )
         latches = await parts.latch.read_all()
         stack.push_async_callback(parts.supervisor.stop, "redis", timeout_s=TASKS_STOP_SECONDS_MAX)
-        parts.supervisor.start("redis-watch", parts.redis.run, owner="redis", is_critical=False)
+        parts.supervisor.start("redis-watch", parts.redis.run, owner="redis", **RESTARTABLE)
         said = ", ".join(f"{store.value} {latch.value}" for store, latch in latches.items())
         failpoint("step.redis.entered")
         yield f"{where} · kill latch: {said}"

@@ -53,6 +53,7 @@ class Venue:
             port=SimpleNamespace(band=""),
             inbox=Inbox(),
             is_ready=True,
+            supervisor=SimpleNamespace(beat=lambda _name, _for_s: None),
             request_stop=self.stops.append,
             log=SimpleNamespace(debug=lambda event, **_keys: self.log_lines.append(event)),
         )

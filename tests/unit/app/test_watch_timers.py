@@ -32,7 +32,7 @@ class Office:
             inbox=self.inbox,
             port=SimpleNamespace(),
             metrics=SimpleNamespace(set_loop_lag=lambda _seconds: None),
-            supervisor=SimpleNamespace(beat=self.beats.append),
+            supervisor=SimpleNamespace(beat=self.beats.append, check_beats=lambda: None),
             health=SimpleNamespace(heartbeat=self.heartbeats.append),
             notifier=SimpleNamespace(watchdog_interval_s=20.0, watchdog=self.feed),
         )
