@@ -14,7 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-SIZE_BYTES = 16 * 1024 * 1024
+MEGABYTE = 1024 * 1024
+STATE_MEGABYTES = 16
+DATABASE_MEGABYTES = 160  # of which a new one takes half
 CHUNK = bytes(64 * 1024)
 LIMIT_BYTES_MIN = 8 * 1024
 
@@ -37,7 +39,7 @@ class SmallDisk:
 
     def __init__(self, folder: Path, room: int) -> None:
         self.folder = folder / "s"
-        self.folder.mkdir(mode=0o700)
+        self.folder.mkdir(mode=0o711)
         self._ballast = folder / "ballast"
         self._room = room
 
@@ -60,7 +62,7 @@ class LimitedFiles:
 
     def __init__(self, folder: Path, room: int) -> None:
         self.folder = folder / "s"
-        self.folder.mkdir(mode=0o700)
+        self.folder.mkdir(mode=0o711)
         self._room = max(room, LIMIT_BYTES_MIN)
 
     def fill(self, pid: int) -> None:
@@ -71,10 +73,10 @@ class LimitedFiles:
 
 
 @contextmanager
-def full_disk(folder: Path, *, room: int) -> Iterator[Disk]:
+def full_disk(folder: Path, *, room: int, megabytes: int = STATE_MEGABYTES) -> Iterator[Disk]:
     """A disk at `folder`, of the kind that this machine allows."""
     folder.mkdir(mode=0o711)
-    if not _mount(folder):
+    if not _mount(folder, megabytes):
         yield LimitedFiles(folder, room)
         return
     try:
@@ -83,10 +85,10 @@ def full_disk(folder: Path, *, room: int) -> Iterator[Disk]:
         subprocess.run(["umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
-def _mount(folder: Path) -> bool:
+def _mount(folder: Path, megabytes: int) -> bool:
     if os.geteuid() != 0:
         return False
-    options = f"size={SIZE_BYTES},mode=0711"
+    options = f"size={megabytes * MEGABYTE},mode=0711"
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)], check=False, capture_output=True
     )

@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from quant_trading_system.core.failpoints import NAMES
 from quant_trading_system.persistence.lease import TTL_S
 from tests.process_campaign import judges
-from tests.process_campaign.disk import full_disk
-from tests.process_campaign.runs import ORDERED_STOP_SECONDS_MAX, Chain, Run
-from tests.process_campaign.scripts import FIRST_STARTS, LATCHING, engage, run_failpoint
+from tests.process_campaign.full_disks import fill_the_database, fill_the_disk
+from tests.process_campaign.runs import BACK_SECONDS_MAX, ORDERED_STOP_SECONDS_MAX, REFUSED, TEMPORARY, Chain, Run
+from tests.process_campaign.scripts import FIRST_STARTS, LATCHING, run_failpoint
 from tests.process_campaign.stage import (
     READY_SECONDS_MAX,
     signal_group,
-    status,
     wait_ended,
     wait_ready,
     wait_until,
 )
-from tests.support.daemon_process import DaemonProcess
 from tests.support.stores import kill
 
 START_SECONDS_TYPICAL = 1.5
@@ -44,10 +42,8 @@ WHILE_STARTING = (
     "step.strategies.entered",
     "step.market_data.entered",
 )
-BACK_SECONDS_MAX = 40.0
 STOPS_SECONDS_MAX = 15.0
-REFUSED = 7
-TEMPORARY = 75
+SUBSCRIBED_SECONDS_MAX = 120.0  # a feed may count a lost connection for another 95 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +96,7 @@ def stand_still(chain: Chain, run: Run) -> None:
     signal_group(daemon, signal.SIGSTOP)
     time.sleep(pause_s)
     signal_group(daemon, signal.SIGCONT)
-    run.violations += goes_on(chain, daemon, f"after {pause_s:.1f} s of standing still")
+    run.violations += chain.goes_on(daemon, f"after {pause_s:.1f} s of standing still")
     daemon.kill()
     chain.end(run)
 
@@ -124,7 +120,7 @@ def lose_the_lease_while_standing(chain: Chain, run: Run) -> None:
         first.kill()
     run.note = f"the former leader ended with {code}"
     # A broker gives an account one market-data stream: while the former leader held it, the second may have given up.
-    if wait_ready(second, time.monotonic()) is None and second.popen.returncode != TEMPORARY:
+    if wait_ready(second, time.monotonic(), SUBSCRIBED_SECONDS_MAX) is None and second.popen.returncode != TEMPORARY:
         run.violations.append(f"takeover: the second ended with {second.popen.returncode}: {second.output[-400:]}")
     run.violations += judges.find_stale_writers(before, stage.rows(), before.epoch)
     second.kill()
@@ -152,7 +148,7 @@ def lose_postgres(chain: Chain, run: Run) -> None:
         daemon.kill()
     stage.servers.runner.run(server.start())
     if daemon.popen.poll() is None:
-        run.violations += goes_on(chain, daemon, "after PostgreSQL came back")
+        run.violations += chain.goes_on(daemon, "after PostgreSQL came back")
         daemon.kill()
     chain.end(run)
 
@@ -175,7 +171,7 @@ def lose_redis(chain: Chain, run: Run) -> None:
         stage.servers.runner.run(server.start())
     else:
         stage.servers.runner.run(wipe(server.url, with_nonsense=run.subject == "nonsense"))
-    run.violations += goes_on(chain, daemon, f"after Redis: {run.subject}")
+    run.violations += chain.goes_on(daemon, f"after Redis: {run.subject}")
     daemon.kill()
     chain.end(run)
 
@@ -193,36 +189,6 @@ async def wipe(url: str, *, with_nonsense: bool) -> None:
                 await client.rpush(key, "nonsense")
     finally:
         await client.aclose()
-
-
-def fill_the_disk(chain: Chain, run: Run) -> None:
-    """The state directory's disk is full at byte k: the daemon lives or ends cleanly, and the kill latch works."""
-    stage = chain.stage
-    with full_disk(stage.folder / f"disk{len(stage.logs)}", room=run.rng.randint(1, 200_000)) as disk:
-        stage.copy_state_to(disk.folder)
-        daemon = chain.begin(run, state=disk.folder)
-        time.sleep(0.5)
-        disk.fill(daemon.pid)
-        time.sleep(run.rng.uniform(0.5, 2.0))
-        code = daemon.popen.poll()
-        run.note = f"{disk.way}, {'lives' if code is None else f'ended with {code}'}"
-        if code is not None and code not in (4, TEMPORARY):
-            run.violations.append(f"disk full: ended with {code}: {daemon.output[-400:]}")
-        if code is None:
-            engage(daemon, run)
-            if not wait_until(lambda: stage.latch_file(disk.folder) == "ENGAGED", 5.0):
-                run.violations.append(f"disk full: the latch file says {stage.latch_file(disk.folder)} after a kill")
-        daemon.kill()
-        disk.free()
-        chain.end(run)
-        (disk.folder / "KILL").unlink(missing_ok=True)
-        again = Run(kind=run.kind, subject=run.subject, seed=run.seed)
-        recovered = chain.begin(again, state=disk.folder)
-        run.violations += again.violations
-        causes = {cause["cause"] for cause in status(recovered).get("causes", [])}
-        if code is None and "kill" not in causes:
-            run.violations.append(f"disk full: the latch was engaged, and the next daemon has causes {sorted(causes)}")
-        recovered.kill()
 
 
 def jump_the_wall_clock(chain: Chain, run: Run) -> None:
@@ -278,23 +244,6 @@ def ask_to_stop(chain: Chain, run: Run) -> None:
     chain.end(run)
 
 
-def goes_on(chain: Chain, daemon: DaemonProcess, when: str) -> list[str]:
-    """It trades again, waits out what is over, or has ended with a code that a supervisor restarts; nothing is lost."""
-
-    def is_back() -> bool:
-        said = status(daemon)
-        over = all("over, ends after" in cause["detail"] for cause in said.get("causes", ()))
-        return said.get("trading_state") == "ACTIVE" or (said.get("trading_state") == "REDUCING" and over)
-
-    if not wait_until(lambda: daemon.popen.poll() is not None or is_back(), BACK_SECONDS_MAX, 0.1):
-        said = status(daemon)
-        return [f"not trading again {when}: {said.get('trading_state')} {said.get('causes')}"]
-    code = daemon.popen.poll()
-    if code is not None:
-        return [] if code in (TEMPORARY, REFUSED) else [f"ended with {code} {when}: {daemon.output[-400:]}"]
-    return chain.judge_recovered(daemon)
-
-
 IN_PLACE = tuple(name for name in NAMES if name not in FIRST_STARTS + LATCHING)
 KINDS: dict[str, Kind] = {
     "random": Kind(play=at_random, subjects=("any instant",), wanted=1_000),
@@ -307,6 +256,7 @@ KINDS: dict[str, Kind] = {
     "postgres": Kind(play=lose_postgres, subjects=("stop", "kill"), wanted=100),
     "redis": Kind(play=lose_redis, subjects=("wipe", "nonsense", "kill"), wanted=34),
     "disk": Kind(play=fill_the_disk, subjects=("state directory",), wanted=50, world_runs=1, closes=False),
+    "database-disk": Kind(play=fill_the_database, subjects=("its data",), wanted=20, world_runs=1, closes=False),
     "wall": Kind(
         play=jump_the_wall_clock,
         subjects=("hour ahead", "hour back", "days ahead", "days back", "second"),

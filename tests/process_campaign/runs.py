@@ -16,6 +16,9 @@ BOOKED_SECONDS_MAX = 20.0  # a reconciliation and what is written behind it
 ACTIVE_SECONDS_MAX = 10.0
 QUIET_SECONDS_MAX = 40.0
 ORDERED_STOP_SECONDS_MAX = 12.0
+BACK_SECONDS_MAX = 40.0
+REFUSED = 7
+TEMPORARY = 75
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,6 +135,22 @@ class Chain:
         self.over += self.waiting
         self.waiting = []
         return daemon, [*last.violations, "the last daemon did not come up"]
+
+    def goes_on(self, daemon: DaemonProcess, when: str) -> list[str]:
+        """It trades again, waits out what is over, or has ended so that a supervisor restarts it; nothing is lost."""
+
+        def is_back() -> bool:
+            said = status(daemon)
+            over = all("over, ends after" in cause["detail"] for cause in said.get("causes", ()))
+            return said.get("trading_state") == "ACTIVE" or (said.get("trading_state") == "REDUCING" and over)
+
+        if not wait_until(lambda: daemon.popen.poll() is not None or is_back(), BACK_SECONDS_MAX, 0.1):
+            said = status(daemon)
+            return [f"not trading again {when}: {said.get('trading_state')} {said.get('causes')}"]
+        code = daemon.popen.poll()
+        if code is not None:
+            return [] if code in (TEMPORARY, REFUSED) else [f"ended with {code} {when}: {daemon.output[-400:]}"]
+        return self.judge_recovered(daemon)
 
     def judge_quiet(self, daemon: DaemonProcess) -> list[str]:
         """Pause, wait until nothing is open, and compare exactly."""
