@@ -111,7 +111,9 @@ class Operators:
     def _unlock(self, event: OperatorAsked) -> tuple[bool, str]:
         symbol = Symbol(event.arguments.get("symbol", ""))
         if any(order.is_unknown for order in self._desk.orders.live(symbol)):
-            return False, f"{symbol} has an order whose fate is unknown"
+            freed = self._desk.orders.allow_absence(symbol)
+            known = f"; that the broker has {freed} of them is not held against their absence any more" if freed else ""
+            return False, f"{symbol} has an order whose fate is unknown{known}"
         if not self._desk.unlock_symbol(symbol, f"{event.operator}: {event.reason}"):
             return False, f"{symbol or 'the symbol'} is not locked"
         return True, f"{symbol} is unlocked"

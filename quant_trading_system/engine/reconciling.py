@@ -311,6 +311,7 @@ class Reconciling:
             started_mono_ns=event.started_mono_ns,
             mono_ns=desk.mono_ns,
             seen_client_ids={order.client_order_id for order in (*event.open_orders, *event.closed_orders)},
+            gaps={each.symbol: each.gap for each in differences if each.symbol is not None and each.gap},
         ):
             self._flow.settle(outcome, source="reconciliation")
         if desk.ledger.cash_usd is None:  # after the fills of this very picture, which its cash already holds

@@ -103,9 +103,8 @@ class Repairing:
         order = desk.orders.by_broker_id(execution.broker_order_id)
         source = INFERRED if action.is_inferred else "activity"
         self._flow.book(execution, order, source=source)
-        if order is None:
-            return
-        note = desk.orders.note_inferred if action.is_inferred else desk.orders.note_execution
+        is_inferred = action.is_inferred and order is not None
+        note = desk.orders.note_inferred if is_inferred else desk.orders.note_execution
         self._flow.settle(note(execution, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns), source=source)
 
     def _restate(self, action: RestateOrder) -> None:

@@ -7,8 +7,9 @@ timeouts never finalise. Orders count as exposure from the moment they are opene
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
+from types import MappingProxyType
 
 from msgspec import structs
 
@@ -46,10 +47,11 @@ from quant_trading_system.orders.order import STOP_LOSS, TAKE_PROFIT, Order
 from quant_trading_system.orders.outcome import Outcome, Work
 from quant_trading_system.orders.settings import OrderSettings
 from quant_trading_system.orders.status import CORRECTIONS, TERMINAL, Status, Trigger
-from quant_trading_system.orders.watch import prove_absence, watch
+from quant_trading_system.orders.watch import prove_absence, suspect, watch
 
 __all__ = ["OrderManager", "OrderSettings", "Outcome"]
 
+STRANGERS_MAX = 1_000  # orders of somebody else's that filled before they were seen
 DAY_NS = 24 * 60 * NANOS_PER_MINUTE
 
 
@@ -72,6 +74,8 @@ class OrderManager:
         self._restored_recent: deque[RecentOrder] = deque()
         self._waiting: dict[BrokerOrderId, list[Order]] = {}
         """Orders that took the place of one that nobody here has seen yet, by its id."""
+        self._strangers: dict[BrokerOrderId, list[Execution]] = {}
+        """Fills of orders that nobody here knew when they were booked."""
 
     # what is asked of it
 
@@ -183,7 +187,7 @@ class OrderManager:
         """Learn of an execution that the engine books itself. Nothing is left to book."""
         order = self.by_broker_id(execution.broker_order_id)
         if order is None:
-            return Outcome()
+            return self._note_stranger(execution, venue_ns=venue_ns, mono_ns=mono_ns)
         work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
         take_execution(work, execution, is_settled=True)
         return structs.replace(self._finish(work), executions=(), reconcile=None)
@@ -218,6 +222,17 @@ class OrderManager:
             outcome.order.inferred.add(execution.cumulative_quantity)
         return outcome
 
+    def _note_stranger(self, execution: Execution, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Outcome:
+        """A fill of an order that nobody here knows; it may be one of unknown fate, which learns of it with its id."""
+        if len(self._strangers) < STRANGERS_MAX:
+            self._strangers.setdefault(execution.broker_order_id, []).append(execution)
+        outcomes = []
+        for order in self.live(execution.symbol):
+            work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
+            suspect(work, execution.quantity * execution.side.sign)
+            outcomes.append(self._finish(work))
+        return Outcome(more=tuple(outcome for outcome in outcomes if not outcome.is_empty))
+
     def on_time(self, *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
         """Let doubts be asked about, and lateness be said."""
         outcomes = []
@@ -229,16 +244,33 @@ class OrderManager:
         return [outcome for outcome in outcomes if not outcome.is_empty]
 
     def on_clean_pass(
-        self, *, started_mono_ns: int, mono_ns: MonoNanos, seen_client_ids: Set[ClientOrderId]
+        self,
+        *,
+        started_mono_ns: int,
+        mono_ns: MonoNanos,
+        seen_client_ids: Set[ClientOrderId],
+        gaps: Mapping[Symbol, Decimal] = MappingProxyType({}),
     ) -> list[Outcome]:
-        """A complete pass was read; what it did not show is one step nearer to being believed absent."""
+        """A complete pass was read; what it did not show is one step nearer to being believed absent.
+
+        Args:
+            gaps: signed shares that the broker holds of a symbol and nobody can explain.
+        """
         outcomes = []
         for order in list(self._live.values()):
             work = Work(order, venue_ns=order.updated_ns, mono_ns=mono_ns)  # silence is no news of the order
             is_seen = order.client_order_id in seen_client_ids
+            suspect(work, gaps.get(order.symbol, ZERO))
             prove_absence(work, self._settings, started_mono_ns=started_mono_ns, is_seen=is_seen)
             outcomes.append(self._finish(work))
         return [outcome for outcome in outcomes if not outcome.is_empty]
+
+    def allow_absence(self, symbol: Symbol) -> int:
+        """A person knows that the broker has none of the orders that it seemed to have: absence may be proven."""
+        seeming = [order for order in self.live(symbol) if order.is_unknown and order.exists_at_broker]
+        for order in seeming:
+            order.exists_at_broker = False
+        return len(seeming)
 
     # what there is
 
@@ -315,6 +347,8 @@ class OrderManager:
         order.acknowledged_ns = venue_ns
         self._announce(work, shown, relative)
         self._name(work, shown.broker_order_id)
+        if order.parent is not None:
+            order.parent.exists_at_broker = True  # a leg has no life without its entry
         if is_pictured:
             take_picture(work, shown, is_pass=True)
             self._refile(order)
@@ -419,6 +453,8 @@ class OrderManager:
         order = work.order
         order.broker_order_id = broker_order_id
         self._by_broker_id[broker_order_id] = order
+        if any([order.note(execution) for execution in self._strangers.pop(broker_order_id, ())]) and order.allocations:
+            work.rehome()
         for successor in self._waiting.pop(broker_order_id, ()):
             own = Work(successor, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
             self._bring_home(own, order)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from quant_trading_system.core.money import ZERO, plain
 from quant_trading_system.core.types import NANOS_PER_SECOND, Severity
 from quant_trading_system.orders.evidence import ask, doubt, step
 from quant_trading_system.orders.outcome import Work
@@ -58,6 +61,15 @@ def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, 
     if step(work, Trigger.ABSENT):
         order.reason = f"absent: not in {order.clean_passes} clean passes, and the broker says it has none"
         work.alert(Severity.WARNING, "order_absent", order.reason)
+
+
+def suspect(work: Work, gap: Decimal) -> None:
+    """Shares that nobody can explain, as an UNKNOWN order would have moved them: the broker has it, shown or not."""
+    order = work.order
+    is_like = ZERO < gap * order.side.sign <= order.quantity
+    if order.is_unknown and order.broker_order_id is None and is_like and not order.exists_at_broker:
+        order.exists_at_broker = True
+        work.alert(Severity.CRITICAL, "order_suspected", f"the broker holds {plain(gap)} shares that it may have moved")
 
 
 def _watch_answer(work: Work, limit_s: float, text: str) -> None:

@@ -522,3 +522,47 @@ def test_a_fill_on_the_other_side_than_was_ordered_is_nobodys_here():
     floor.tell(OrderUpdated(word="partial_fill", event_id=None, order=picture, execution=fill, **floor.stamps()))
     assert floor.books() == {"external": Decimal(-5)}
     assert SYMBOL in floor.engine.view().locks
+
+
+@pytest.mark.fault("A7")
+@pytest.mark.fault("C5")
+@pytest.mark.invariant("I4")
+@pytest.mark.invariant("I12")
+def test_a_fill_of_a_stranger_keeps_an_order_of_unknown_fate_from_being_absent_and_is_its_own_in_the_end():
+    floor = scripted_floor()
+
+    def hidden(snapshot: BrokerSnapshot) -> BrokerSnapshot:
+        """Orders are not shown; what they did is."""
+        return msgspec.structs.replace(snapshot, open_orders=(), closed_orders=())
+
+    floor.on_post = accept_and_lose(floor)
+    floor.hides_orders = True
+    floor.filter_snapshot = hidden
+    floor.decide(Direction.LONG)
+    floor.answers_lookups = floor.reconciles = True
+    floor.advance(300)
+    assert floor.books() == {"external": Decimal(47)}
+    assert floor.engine.unknown_orders == 1
+    assert floor.alerted("order_suspected")
+    heal(floor)
+    floor.hides_orders = False
+    floor.filter_snapshot = lambda snapshot: snapshot
+    floor.advance(60)
+    assert floor.books() == {"momentum": Decimal(47)}
+    assert len(floor.sent) == 1
+    floor.must_agree()
+
+
+def test_a_person_may_let_an_order_be_absent_that_the_broker_only_seemed_to_have():
+    floor = scripted_floor()
+    floor.on_post = lambda approved, _submit: floor.in_doubt(approved, is_duplicate=True)
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    floor.advance(300)
+    assert floor.engine.unknown_orders == 1
+    answer = floor.ask("unlock", symbol=str(SYMBOL), reason="the broker's desk says it has none")
+    assert not answer.accepted
+    assert "not held against their absence" in answer.text
+    floor.advance(PERIOD_S)
+    floor.advance(PERIOD_S)
+    assert floor.status_of(floor.sent[0]) == "DROPPED"
