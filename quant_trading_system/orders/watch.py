@@ -64,11 +64,14 @@ def prove_absence(work: Work, settings: OrderSettings, *, started_mono_ns: int, 
 
 
 def suspect(work: Work, gap: Decimal) -> None:
-    """Shares that nobody can explain, as an UNKNOWN order would have moved them: the broker has it, shown or not."""
+    """Shares that nobody can explain, as an order without an answer would have moved them: the broker has it."""
     order = work.order
     is_like = ZERO < gap * order.side.sign <= order.quantity
-    if order.is_unknown and order.broker_order_id is None and is_like and not order.exists_at_broker:
-        order.exists_at_broker = True
+    is_open = order.broker_order_id is None and order.status in (Status.SENDING, Status.UNKNOWN)
+    if not (is_like and is_open) or order.exists_at_broker:
+        return
+    order.exists_at_broker = True
+    if order.is_unknown:
         work.alert(Severity.CRITICAL, "order_suspected", f"the broker holds {plain(gap)} shares that it may have moved")
 
 
