@@ -211,8 +211,14 @@ class Guarding:
             self.record_guards()
 
     def record_guards(self) -> None:
+        """Have the guards outlive this process. Those that know no day yet were not restored and measured nothing:
+
+        a row of theirs would be taken, by a start after a crash of this moment, for what the last process knew.
+        """
         desk = self._desk
-        desk.remember(GuardRecord(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns, **desk.guards.durable_state()))
+        state = desk.guards.durable_state()
+        if state["session_date"]:
+            desk.remember(GuardRecord(venue_ns=desk.venue_ns, seen_ns=desk.seen_ns, **state))
 
     def record_equity(self) -> None:
         """One point of the equity curve, and the guards' marks with it."""

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from quant_trading_system.core.events import LatchSeen
 from quant_trading_system.core.records import GuardRecord
-from quant_trading_system.core.types import Direction, Symbol, TradingState
+from quant_trading_system.core.types import Direction, Latch, Store, Symbol, TradingState
 from quant_trading_system.risk.limits import RiskLimits
 from tests.support.floor import MOMENTUM, REVERSION, SYMBOL, Floor, failed, scripted_floor
 
@@ -83,6 +84,21 @@ def test_a_restart_keeps_the_marks_that_losses_are_measured_from():
     assert after.money.equity_floor_usd == before.money.equity_floor_usd
     assert guards(heir).high_water_mark_usd == guards(floor).high_water_mark_usd == Decimal("100187.53")
     assert guards(heir).session_date == guards(floor).session_date
+
+
+@pytest.mark.fault("F3")
+@pytest.mark.invariant("I19")
+def test_a_crash_before_the_guards_were_restored_leaves_what_the_last_process_stored():
+    floor = holding_floor()
+    floor.advance(20, price=101.0)
+    heir = floor.crash(down_seconds=5)
+    latch = LatchSeen(store=Store.REDIS, latch=Latch.ENGAGED, reason="kill", **heir.stamps())
+    heir.tell(latch)  # steps 3 and 4 of a start come before the engine is told what the database knew
+    assert not [record for record in heir.records if isinstance(record, GuardRecord)]
+    heir.start()
+    heir.advance(2)
+    assert guards(heir).session_date == guards(floor).session_date
+    assert guards(heir).high_water_mark_usd == guards(floor).high_water_mark_usd
 
 
 @pytest.mark.requirement("R036")

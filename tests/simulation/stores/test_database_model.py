@@ -323,6 +323,23 @@ def test_the_lease_falls_with_its_connection_and_the_old_epoch_is_refused():
     on_model(script)
 
 
+@pytest.mark.invariant("I25")
+def test_a_writer_of_a_stale_epoch_writes_nothing_until_it_has_the_lease_again():
+    async def script(model: DatabaseModel, db: Database) -> None:
+        lease = await take_lease(db)
+        epoch = 0
+        writer = BehindWriter(db, name="w", fence=lambda: epoch)
+        writer.put_all([an_order(), a_position()])
+        assert not await writer.flush(0.5)
+        assert not writer.is_up
+        assert model.rows("orders") == model.rows("positions") == []
+        epoch = lease.epoch
+        assert await writer.flush(5.0)
+        assert len(model.rows("orders")) == 1
+
+    on_model(script)
+
+
 @pytest.mark.fault("K2")
 def test_the_holder_is_told_at_once_when_its_connection_breaks():
     async def script(model: DatabaseModel, db: Database) -> None:
