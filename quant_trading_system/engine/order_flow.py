@@ -43,11 +43,16 @@ class OrderFlow:
         for relative in outcome.more:
             self.settle(relative, source=source)
 
-    def book(self, execution: Execution, order: Order | None, *, source: str) -> None:
-        """Book one execution to the strategies its order belongs to; nothing happens if it is booked already."""
+    def book(
+        self, execution: Execution, order: Order | None, *, source: str, owners: Sequence[Allocation] = ()
+    ) -> None:
+        """Book one execution to the strategies its order belongs to; nothing happens if it is booked already.
+
+        `owners` are known of an order whose executions are told anew.
+        """
         desk = self._desk
         is_kin = order is not None and (order.symbol, order.side) == (execution.symbol, execution.side)
-        allocations: Sequence[Allocation] = order.allocations if order is not None and is_kin else ()
+        allocations = tuple(owners) or (order.allocations if order is not None and is_kin else ())
         quantity = execution.cumulative_quantity if order is None else order.quantity
         result = desk.ledger.apply(execution, allocations, quantity, is_inferred=source == INFERRED)
         if not result.is_new:

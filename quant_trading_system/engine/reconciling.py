@@ -42,6 +42,7 @@ OVERLAP_NS = NANOS_PER_SECOND
 OLDER_PASSES_MAX = 4
 OLDER_SECONDS_MAX = 60.0
 """A picture with less filled than we know is older truth; after so many passes over so long it is the broker's word."""
+ASK_AGAIN_SECONDS = 10.0
 CLAIM_PASSES_MAX = 1
 CLAIM_SECONDS_MAX = 15.0
 """The same where no execution but a status alone said more: two sightings."""
@@ -69,6 +70,7 @@ class Reconciling:
         self._good_pass_ns: Nanos | None = None
         self._deep_since_mono_ns: int | None = None
         self._older: dict[ClientOrderId, tuple[int, int]] = {}
+        self._asked: dict[ClientOrderId, int] = {}
         self._claims: list[BrokerOrder] = []
         self._look_again_mono_ns: MonoNanos | None = None
         self._last_equity_usd = ZERO
@@ -213,7 +215,9 @@ class Reconciling:
             if is_claim:
                 self._claims.append(picture)
             return True
-        if passes:
+        asked_ns = self._asked.get(order.client_order_id)
+        if passes and (asked_ns is None or desk.age_s(asked_ns) >= ASK_AGAIN_SECONDS):
+            self._asked[order.client_order_id] = desk.mono_ns
             desk.emit(AskOrder(client_order_id=order.client_order_id, reason="a pass shows less filled than is known"))
         return False
 
@@ -395,8 +399,8 @@ class Reconciling:
 
 
 def _is_newer(picture: BrokerOrder, order: Order) -> bool:
-    """Whether the broker changed the order after all that we know of it."""
-    return picture.updated_ns > max(order.broker_updated_ns, order.last_execution_ns)
+    """Whether the broker changed the order after the last execution that we know, and no later word says otherwise."""
+    return picture.updated_ns >= order.broker_updated_ns and picture.updated_ns > order.last_execution_ns
 
 
 def _happened_ns(difference: Difference) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import assert_never
 
@@ -10,6 +11,7 @@ from quant_trading_system.core.broker import Activity
 from quant_trading_system.core.money import ONE, ZERO, plain
 from quant_trading_system.core.records import DriftRecord
 from quant_trading_system.core.types import StrategyId, Symbol
+from quant_trading_system.core.values import Allocation
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.journal import (
     INFERRED,
@@ -19,6 +21,7 @@ from quant_trading_system.engine.journal import (
     remember_void,
 )
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.reconcile import (
     Action,
     AdjustPosition,
@@ -112,6 +115,7 @@ class Repairing:
         desk = self._desk
         order = desk.orders.by_broker_id(action.broker_order_id)
         theirs = {fill.cumulative_quantity: fill for fill in action.executions}
+        owners = _owners(desk.ledger.fills.of_order(action.broker_order_id))
         for booked in desk.ledger.fills.of_order(action.broker_order_id):
             told = theirs.get(booked.key[1])
             same = told is not None and (told.quantity, told.price) == (
@@ -128,7 +132,7 @@ class Repairing:
             desk.moved_symbols.add(symbol)
             desk.remember_books(symbol)
         for execution in action.executions:
-            self._flow.book(execution, order, source="activity")
+            self._flow.book(execution, order, source="activity", owners=owners)
         outcome = desk.orders.restate(
             action.broker_order_id, action.executions, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns
         )
@@ -312,6 +316,14 @@ class Repairing:
                 action=type(action).__name__,
             )
         )
+
+
+def _owners(fills: Sequence[BookedFill]) -> tuple[Allocation, ...]:
+    """Whose an order's executions were, for one that is not kept any more."""
+    shares: dict[StrategyId, Decimal] = {}
+    for part in (part for fill in fills for part in fill.parts):
+        shares[part.strategy] = shares.get(part.strategy, ZERO) + part.quantity
+    return tuple(Allocation(strategy, quantity) for strategy, quantity in shares.items())
 
 
 def _realised(desk: Desk, symbol: Symbol) -> Decimal:

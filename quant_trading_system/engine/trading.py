@@ -22,6 +22,7 @@ from quant_trading_system.core.types import (
     TimeInForce,
 )
 from quant_trading_system.core.values import Bar, ControlResult, OrderIntent, Signal
+from quant_trading_system.engine.claims import claim_external
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.risk_view import build_money, build_risk_view
 from quant_trading_system.portfolio.portfolio import Plan, PlannedOrder
@@ -75,6 +76,7 @@ class Trading:
         equity = desk.limit_equity_usd()
         if instrument is None or price is None or equity is None:
             return
+        claim_external(desk, symbol)
         plan = desk.portfolio.plan(
             symbol,
             books=self._books_to_move(symbol),
