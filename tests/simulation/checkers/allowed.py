@@ -58,6 +58,7 @@ class Allowed(Judge):
     # approval
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        self._look_at_state()
         for effect in effects:
             if type(effect) is SendOrder:
                 self._judge_decision(effect.approved)
@@ -180,6 +181,9 @@ class Allowed(Judge):
             self.notes.fail("I9", f"state {event.mono_ns}", f"killed, and {engine._desk.guards.state}")
 
     def on_second(self) -> None:
+        self._look_at_state()
+
+    def _look_at_state(self) -> None:
         """I11 needs to know since when the engine itself says that nothing may grow."""
         engine = self.world.engine
         if engine is not None:

@@ -25,7 +25,7 @@ QUARANTINE_S = 60.0
 START_S = 8.0
 """A life that began lately had to start first."""
 CENT = Decimal("0.01")
-MARKETS = frozenset({"stop_executed"})
+MARKETS = frozenset({"stop_executed", "stop_missing"})
 """Alerts that tell what the market did: a quiet day has stops that trade."""
 OVERTAKING = frozenset({"status_gap", "missing_fill"})
 """A pass may be faster than the stream: then it tells first what the stream tells next, on the quietest day."""

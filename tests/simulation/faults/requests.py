@@ -116,8 +116,17 @@ def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
         stage.at_end(lambda: hidden.pop(name, None))
         fate.serve_times = times
         fate.answer_lost = answer_lost
+        if times > 1:
+            fate.change.append(lambda _request, answer: _unhide_untold(stage, fate, answer))
 
     stage.bend_requests(is_next, bend)
+
+
+def _unhide_untold(stage: Stage, fate: Fate, answer: Answer) -> Answer:
+    """Where another fault keeps the 422 back, nothing tells that the order exists: it is not hidden for long then."""
+    if answer.status != 422 or fate.answer_lost is not None or fate.request_lost is not None:
+        stage.later(MUTE_404_S, stage.end)
+    return answer
 
 
 def post_rejected(stage: Stage) -> None:
