@@ -13,15 +13,16 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from tests.simulation.plan_kinds import BY_NAME, KINDS, Choice, Kind, Parameter, Span, Value
+from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, Choice, Kind, Parameter, Span, Value
 
 RUN_S = 1800.0
-"""Half an hour of the market."""
-HEAL_S = 180.0
+"""Half an hour of the market, in its own seconds. Where venue time runs faster than the daemon's, a run is shorter."""
+HEAL_S = 130.0
 """Quarantine (60 s), two periods of reconciliation, five seconds, and room to show that trading goes on."""
-CHAOS_S = RUN_S - HEAL_S
 QUIET_S = 20.0
 """Nothing happens to the daemon before it had time to start."""
+CHAOS_SHARE_MAX = 0.7
+"""Of the chaos phase, that one fault lasts with all that follows from it."""
 
 NONE_SHARE, ONE_SHARE = 0.05, 0.10
 SWARM_SHARES = (0.05, 0.12, 0.22, 0.4)
@@ -33,7 +34,7 @@ TAILS = ("down_s", "frozen_s", "reset_after_s", "delay_s", "after_s")
 
 
 class Fault(Struct, frozen=True):
-    """One fault of one seed: from `at_s` for `for_s` seconds after the market's start, or once."""
+    """One fault of one seed: from `at_s` for `for_s` of the daemon's seconds after the market's start, or once."""
 
     kind: str
     at_s: float
@@ -53,15 +54,29 @@ class Plan(Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     switches: dict[str, float] = {}
 
+    @property
+    def run_s(self) -> float:
+        """How long it takes, in the daemon's seconds."""
+        return RUN_S / self.switches.get("venue_speed", 1.0)
 
+    @property
+    def chaos_s(self) -> float:
+        """When every fault is over."""
+        return self.run_s - HEAL_S
+
+
+SPEEDS = (1.0, *(5.0,) * 6, *(6.0,) * 33)
+"""Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in five minutes of timers and ages
+costs a sixth. Few seeds have both in step, as paper and live do."""
 SWITCHES: dict[str, Parameter] = {
+    "venue_speed": Choice(SPEEDS),
     "symbols": Choice((1.0, 2.0, 2.0, 3.0)),
     "strategies": Choice((1.0, 2.0, 2.0)),
     "temperament": Choice((0.1, 0.3, 0.5, 0.8)),  # how likely a strategy changes its mind at a bar
     "stops": Choice((0.0, 0.0, 1.0)),  # whether strategies declare a protective stop
     "start_minute": Choice((20.0, 45.0, 90.0, 150.0, 200.0, 240.0, 300.0, 325.0)),  # after the open of 390 minutes
     "volatility": Choice((0.0002, 0.0005, 0.0015)),  # of a minute, as a fraction
-    "quote_gap_s": Choice((1.0, 1.0, 2.0)),
+    "quote_gap_s": Choice((1.0, 2.0, 2.0)),
     "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
     "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
     "broker_latency_ms": Choice((1.0, 15.0, 60.0, 250.0)),
@@ -71,8 +86,6 @@ SWITCHES: dict[str, Parameter] = {
     "redis_latency_ms": Choice((0.1, 1.0, 5.0)),
     "ready_choice": Choice((0.0, 1.0, 1.0)),  # 0: first in, first out; 1: a ready task is drawn
     "restart_pause_s": Choice((0.5, 2.0, 10.0)),
-    "inbox_max": Choice((0.0, 0.0, 50.0)),  # 0: as in production
-    "writer_batch_max": Choice((0.0, 0.0, 3.0)),
     "dedup_open_only": Choice((0.0, 1.0)),  # the broker refuses a repeated client id of open orders only, or of all
     "first_life": Choice((0.0, 1.0, 1.0)),  # 0: the database and the broker know an earlier day
 }  # fmt: skip
@@ -82,7 +95,8 @@ def make_plan(seed: int) -> Plan:
     """The plan of one seed, the same on every machine."""
     chance = Random(seed)
     switches = {name: float(draw(chance, parameter)) for name, parameter in SWITCHES.items()}
-    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind)]
+    chaos_s = Plan(seed=seed, switches=switches).chaos_s
+    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind, chaos_s, switches)]
     faults = _with_few_deaths(chance, faults)
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
 
@@ -133,14 +147,21 @@ def _drawn_kinds(chance: Random) -> list[Kind]:
     return [kind for kind in KINDS if chance.random() < min(1.0, probability * kind.weight)]
 
 
-def _faults_of(chance: Random, kind: Kind) -> list[Fault]:
-    return [_fault(chance, kind) for _ in range(chance.randint(1, kind.times_max))]
+def _faults_of(chance: Random, kind: Kind, chaos_s: float, switches: dict[str, float]) -> list[Fault]:
+    return [_fault(chance, kind, chaos_s, switches) for _ in range(chance.randint(1, kind.times_max))]
 
 
-def _fault(chance: Random, kind: Kind) -> Fault:
+def _fault(chance: Random, kind: Kind, chaos_s: float, switches: dict[str, float]) -> Fault:
     parameters = {name: draw(chance, parameter) for name, parameter in kind.parameters.items()}
     for_s = 0.0 if kind.seconds is None else _draw_span(chance, kind.seconds)
-    latest_s = CHAOS_S - for_s - tail_s(parameters)
+    if kind.seconds is AFTER_OPEN:
+        for_s = _round(for_s / switches["venue_speed"])
+    lasts_s, longest_s = for_s + tail_s(parameters), CHAOS_SHARE_MAX * (chaos_s - QUIET_S)
+    if lasts_s > longest_s:
+        part = longest_s / lasts_s
+        for_s = _round(for_s * part)
+        parameters |= {name: _round(float(parameters[name]) * part) for name in TAILS if name in parameters}
+    latest_s = chaos_s - for_s - tail_s(parameters)
     return Fault(kind.name, _round(chance.uniform(QUIET_S, latest_s)), for_s, parameters)
 
 

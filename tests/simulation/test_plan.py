@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.simulation.faults import PLAYERS
-from tests.simulation.plan import CHAOS_S, QUIET_S, Fault, Plan, from_line, make_plan, to_line
+from tests.simulation.plan import QUIET_S, Fault, Plan, from_line, make_plan, to_line
 from tests.simulation.plan_kinds import KINDS
 
 SEEDS = range(1_200)
@@ -41,7 +41,7 @@ def test_every_fault_lies_in_the_chaos_phase_with_all_that_follows_from_it(plans
     for plan in plans:
         for fault in plan.faults:
             assert fault.at_s >= QUIET_S
-            assert fault.ends_s <= CHAOS_S + rounding_s, fault
+            assert fault.ends_s <= plan.chaos_s + rounding_s, fault
 
 
 def test_some_seeds_have_no_fault_some_one_some_many(plans: list[Plan]):

@@ -30,7 +30,7 @@ from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
 from tests.simulation.http import Network, Tap
 from tests.simulation.lives import Lives
 from tests.simulation.loop import DetLoop, Life, Timer, in_life
-from tests.simulation.plan import HEAL_S, RUN_S, Plan
+from tests.simulation.plan import HEAL_S, Plan
 from tests.simulation.stores import DatabaseModel, DiskModel, RedisModel
 from tests.simulation.streams import TradeStreams
 from tests.simulation.venue import Answer, Request, SimVenue
@@ -68,7 +68,7 @@ class World(Lives):
         switches = plan.switches
         self.speed = switches.get("venue_speed", 1.0)
         """Venue seconds in one of the daemon's: bars, sessions and windows run in those, all else in these."""
-        self.ends_s = RUN_S / self.speed if ends_s is None else ends_s
+        self.ends_s = plan.run_s if ends_s is None else ends_s
         self._nanos_per_nano = int(self.speed)
         assert self._nanos_per_nano == self.speed >= 1, "a whole number keeps venue time exact"
         self.loop = DetLoop(Random(f"{plan.seed}:loop") if switches.get("ready_choice", 1.0) else None)

@@ -17,7 +17,7 @@ from quant_trading_system.core.types import Latch, Severity, TradingState
 from quant_trading_system.engine.engine import Engine
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
-from tests.simulation.plan import CHAOS_S, HEAL_S, RUN_S
+from tests.simulation.plan import HEAL_S
 
 AGREED_S = 2 * 15.0 + 5.0
 """Two periods of reconciliation and five seconds (I15)."""
@@ -64,6 +64,10 @@ class Ending(Judge):
         self._known_s: float | None = None
         self._last_gap = ""
 
+    @property
+    def _chaos_s(self) -> float:
+        return self.world.ends_s - HEAL_S
+
     def on_start(self) -> None:
         self._born_s = self.world.elapsed_s
 
@@ -97,7 +101,7 @@ class Ending(Judge):
 
     def on_second(self) -> None:
         now_s = self.world.elapsed_s
-        if now_s < CHAOS_S:
+        if now_s < self._chaos_s:
             return
         engine = self.world.engine
         assert engine is not None, "its timer was handled"
@@ -127,9 +131,9 @@ class Ending(Judge):
     # convergence
 
     def _judge_times(self, engine: Engine) -> None:
-        begin_s = max(CHAOS_S, self._born_s + START_S)
+        begin_s = max(self._chaos_s, self._born_s + START_S)
         limit_s = begin_s + AGREED_S
-        if limit_s > RUN_S:
+        if limit_s > self.world.ends_s:
             return
         if self._books_agreed_s is None or self._books_agreed_s > limit_s:
             gap = self._last_gap or "they agreed late"
@@ -140,7 +144,7 @@ class Ending(Judge):
             text = f"orders agreed at {self._orders_agreed_s} s, the limit was {limit_s} s: {gap or 'late'}"
             self.notes.fail("I15", "orders", text)
         limit_s += QUARANTINE_S
-        if limit_s <= RUN_S and (self._known_s is None or self._known_s > limit_s):
+        if limit_s <= self.world.ends_s and (self._known_s is None or self._known_s > limit_s):
             text = f"no order was UNKNOWN from {self._known_s} s on, the limit was {limit_s} s"
             self.notes.fail("I15", "unknown", text)
 
