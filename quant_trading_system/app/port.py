@@ -28,7 +28,7 @@ from quant_trading_system.core.records import (
     ReconciliationRecord,
     Record,
 )
-from quant_trading_system.core.types import Mode, Nanos
+from quant_trading_system.core.types import ClientOrderId, Mode, Nanos
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.dashboard.port import HistoryUnavailable, NotReady, OrderStory
 from quant_trading_system.observability.health import Health
@@ -81,17 +81,23 @@ class Port:
         self._metrics = metrics
         self._alerts: deque[AlertRecord] = deque(maxlen=KEPT_RECORDS)
         self._reconciliations: deque[ReconciliationRecord] = deque(maxlen=KEPT_RECORDS)
+        self._orders: dict[ClientOrderId, OrderRecord] = {}
         self._waiting: dict[str, asyncio.Future[Answer]] = {}
         self._requests = 0
 
     # what the engine's effects bring
 
     def keep(self, record: Record) -> None:
-        """Remember the newest alerts and reconciliations for the dashboard."""
+        """Remember the newest alerts, reconciliations and orders: what is stored behind is not in the database yet."""
         if isinstance(record, AlertRecord):
             self._alerts.append(record)
         elif isinstance(record, ReconciliationRecord):
             self._reconciliations.append(record)
+        elif isinstance(record, OrderRecord):
+            self._orders.pop(record.client_order_id, None)
+            self._orders[record.client_order_id] = record
+            if len(self._orders) > KEPT_RECORDS:
+                del self._orders[next(iter(self._orders))]
 
     def answer(self, answer: Answer) -> None:
         """Hand an answer to whoever waits for it."""
@@ -147,9 +153,14 @@ class Port:
         history = self._history()
         try:
             found = await history.orders(limit if symbol is None else ORDERS_SEARCHED_MAX)
-            return [order for order in found if symbol is None or order.symbol == symbol][:limit]
+            return [order for order in self._newest(found) if symbol is None or order.symbol == symbol][:limit]
         except StoreUnavailable as error:
             raise HistoryUnavailable(str(error)) from error
+
+    def _newest(self, stored: Sequence[OrderRecord]) -> list[OrderRecord]:
+        """Stored orders with what the engine said of them since, the newest first."""
+        rows = {order.client_order_id: order for order in stored} | self._orders
+        return sorted(rows.values(), key=lambda order: order.created_ns, reverse=True)
 
     async def order_story(self, order_id: str) -> OrderStory | None:
         history = self._history()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from quant_trading_system.adapters.alpaca.failures import NoSuchPath
 from quant_trading_system.adapters.alpaca.read import ReadClient
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
@@ -159,7 +160,10 @@ class Reconciler:
         is_deep = after <= self._clock.venue_ns() - DEEP_NS
         if not is_deep and self.passes % ACTIVITIES_EVERY:
             return []
-        return await self._read.activities(Nanos(after - ACTIVITIES_BACK_NS))
+        try:
+            return await self._read.activities(Nanos(after - ACTIVITIES_BACK_NS))
+        except NoSuchPath:
+            return []  # fees and flows then show as differences of cash; orders and shares are known without
 
     def _after_ns(self) -> Nanos:
         """Where lists begin: at the last pass that the engine believed, or at the oldest order that is still live."""

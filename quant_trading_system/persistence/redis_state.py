@@ -107,6 +107,11 @@ class RedisState:
         except (RedisError, OSError, TimeoutError) as error:
             self.last_error = str(error)
 
+    def note_down(self, detail: str) -> None:
+        """Its server died, as whoever started it says: what it held is gone, however soon it answers again."""
+        self.last_error = detail
+        self._set_health(False)
+
     async def ping(self) -> bool:
         """Whether it answers now."""
         return await self._try(self._client.ping())

@@ -31,12 +31,43 @@ def daemon(folder) -> Iterator[DaemonProcess]:
         started.end()
 
 
+def has_counted(daemon: DaemonProcess, action: str) -> bool:
+    """One outage is one re-opening: in the budget, in the metric that follows the audit trail."""
+    line = f'qts_healing_actions_total{{action="{action}",outcome="done"}} 1.0'
+    return daemon.get("status")["healing"][action]["used"] == 1 and line in daemon.metrics()
+
+
+@pytest.mark.fault("F5")
+@pytest.mark.invariant("I10")
+def test_stores_that_die_once_too_often_halt_until_a_person_looks(folder):
+    """Time-compressed: the budget of a day is one re-opening."""
+    started = DaemonProcess(
+        folder / "s", "--speed", "240", environ={"QTS__HEALING_ACTIONS_PER_DAY_MAX__STORE_REOPENINGS": "1"}
+    )
+    try:
+        started.wait_ready()
+        os.kill(find_child(started.pid, "valkey"), signal.SIGKILL)
+        started.wait_for(lambda: has_counted(started, "store_reopening"), "Redis back", 40.0)
+        os.kill(find_child(started.pid, "postgres"), signal.SIGKILL)
+        started.wait_for(lambda: "healing_exhausted" in started.causes(), "HALTED", 40.0)
+        assert started.state() == "HALTED"
+        assert started.has_alerted("trading_halted", "healing_exhausted")
+        with pytest.raises(AssertionError):
+            find_child(started.pid, "postgres")
+        assert {cause["cause"] for cause in started.get("status")["causes"] if cause["is_latched"]} == {
+            "healing_exhausted"
+        }
+    finally:
+        started.end()
+
+
 @pytest.mark.fault("F5")
 @pytest.mark.invariant("I10")
 def test_without_postgres_nothing_new_is_sent_and_it_comes_back(daemon):
     os.kill(find_child(daemon.pid, "postgres"), signal.SIGKILL)
     daemon.wait_for(lambda: daemon.has_alerted("trading_halted", "database_down"), "HALTED without database")
     daemon.wait_for(lambda: "database_down" not in daemon.causes(), "the database back", 40.0)
+    daemon.wait_for(lambda: has_counted(daemon, "store_reopening"), "the re-opening counted and audited", 20.0)
     daemon.must_agree()
     assert daemon.stop() == 0
 
@@ -46,6 +77,7 @@ def test_without_redis_the_daemon_only_reduces_and_comes_back(daemon):
     os.kill(find_child(daemon.pid, "valkey"), signal.SIGKILL)
     daemon.wait_for(lambda: daemon.has_alerted("trading_reducing", "redis_down"), "REDUCING without Redis")
     daemon.wait_for(lambda: "redis_down" not in daemon.causes() and daemon.state() == "ACTIVE", "Redis back", 40.0)
+    daemon.wait_for(lambda: has_counted(daemon, "store_reopening"), "the re-opening counted and audited", 20.0)
     daemon.must_agree()
     assert daemon.stop() == 0
 

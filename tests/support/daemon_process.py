@@ -121,6 +121,12 @@ class DaemonProcess(Process):
                 time.sleep(POLL_S)
         raise AssertionError(f"the daemon is too busy for GET {path}")
 
+    def metrics(self) -> str:
+        """GET /metrics."""
+        address = json.loads((self.state_dir / "daemon.json").read_text())
+        with urllib.request.urlopen(f"http://{address['http']}/metrics", timeout=HTTP_SECONDS_MAX) as answer:
+            return str(answer.read().decode())
+
     def state(self) -> str:
         return str(self.get("status")["trading_state"])
 

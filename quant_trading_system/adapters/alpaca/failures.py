@@ -17,6 +17,10 @@ class Unreachable(Unavailable):
     """No connection was made: nobody is there, or the way there is closed."""
 
 
+class NoSuchPath(Unavailable):
+    """Whoever answers does not know the path: a proxy, or an interface that is not whole. It proves nothing."""
+
+
 class RateLimited(Unavailable):
     """A read was answered 429. Asking again at once would make it worse."""
 

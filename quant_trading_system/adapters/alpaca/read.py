@@ -17,7 +17,13 @@ import tenacity
 
 from quant_trading_system.adapters.alpaca import answers, history
 from quant_trading_system.adapters.alpaca.answers import Asset, CalendarDay
-from quant_trading_system.adapters.alpaca.failures import BudgetExhausted, CircuitOpen, RateLimited, Unreadable
+from quant_trading_system.adapters.alpaca.failures import (
+    BudgetExhausted,
+    CircuitOpen,
+    NoSuchPath,
+    RateLimited,
+    Unreadable,
+)
 from quant_trading_system.adapters.alpaca.http import AlpacaHttp, Base, Reply
 from quant_trading_system.adapters.alpaca.limits import Lane
 from quant_trading_system.adapters.alpaca.stamps import format_stamp
@@ -292,7 +298,9 @@ def _body(reply: Reply) -> bytes:
     text = f"answer {reply.status}, code {refusal.code}: {refusal.message}"
     if reply.status == 429:
         raise RateLimited(text)
-    if refusal.is_page or (reply.status == 404 and refusal.code is None):
+    if reply.status == 404 and refusal.code is None:
+        raise NoSuchPath(text)
+    if refusal.is_page:
         raise Unreadable(text)  # a gateway's 404 is not the broker's: it must not read as "there is none"
     if 400 <= reply.status < 500 and reply.status != 408:
         raise Refused(http_status=reply.status, code=refusal.code, message=refusal.message, extra=refusal.extra)

@@ -155,7 +155,11 @@ async def _warm_up(parts: Parts) -> int:
             )
         )
     except Unavailable as error:
-        raise TemporaryFailure(f"history for the warm-up cannot be read: {error}") from error
+        parts.log.warning("no_history", reason=str(error))
+        parts.edge.say(f"      no history: {error}; the indicators warm up from the stream")
+        if parts.metrics is not None:
+            parts.metrics.on_data_fallback("no_history")
+        return 0
     except VenueError as error:
         raise OperatorError(
             f"history for the warm-up cannot be read: {error}",

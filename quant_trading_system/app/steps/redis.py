@@ -63,6 +63,13 @@ def _tell(parts: Parts, is_up: bool, detail: str) -> None:
         parts.tell_store(Store.REDIS, False, detail)
 
 
+def _note_down(parts: Parts, detail: str) -> None:
+    if getattr(parts, "redis", None) is None:
+        parts.tell_store(Store.REDIS, False, detail)  # it died before anybody was connected to it
+    else:
+        parts.redis.note_down(detail)
+
+
 async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
     url = parts.settings.redis.url
     if url is not None:
@@ -73,7 +80,7 @@ async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
     parts.supervisor.start(
         "embedded-valkey",
         lambda: server.supervise(
-            on_down=lambda detail: parts.tell_store(Store.REDIS, False, detail),
+            on_down=lambda detail: _note_down(parts, detail),
             on_up=lambda: None,  # counts only once the mirror is filled again, which `redis-watch` sees to
             wait_allowed=lambda detail: parts.healer.wait_server_restart(Store.REDIS, detail),
             on_failed=lambda detail: parts.healer.note_not_reopened(Store.REDIS, detail),
