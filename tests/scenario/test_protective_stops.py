@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
 import pytest
 
+from quant_trading_system.core.clock import to_nanos
 from quant_trading_system.core.events import AnyEvent, Stopping
 from quant_trading_system.core.types import Direction, StrategyId
 from quant_trading_system.core.values import Approved
 from quant_trading_system.risk.limits import RiskLimits
+from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.order_index import OrderQuery
 from quant_trading_system.simulator.orders import SimOrder
 from quant_trading_system.simulator.refusals import Refusal
@@ -310,3 +313,59 @@ def test_where_the_limit_of_p34_is_set_shorter_it_is_kept():
     floor.exchange.cancel(stop_of(floor).id)
     floor.advance(4)
     assert floor.alerted("stop_missing")
+
+
+# corporate actions
+
+
+def overnight_split(floor: Floor, *, new: int, old: int = 1) -> None:
+    """The shares are split over the night; the daemon reconciles before the next open, as it does every 15 s."""
+    floor.market.announce(
+        CorporateAction(
+            id="split",
+            kind="forward_split" if new > old else "reverse_split",
+            symbol=str(SYMBOL),
+            ex_date=date(2026, 1, 7),
+            process_date=date(2026, 1, 7),
+            old_rate=Decimal(old),
+            new_rate=Decimal(new),
+        )
+    )
+    morning = to_nanos(datetime(2026, 1, 7, 14, 30, tzinfo=UTC))
+    session_end = floor.engine._desk.session().window_end_ns
+    assert session_end is not None
+    floor.skip_to(session_end)
+    floor.advance(10)
+    assert stop_of(floor).time_in_force == "gtc"
+    floor.prices[SYMBOL] = 100.0 * old / new
+    floor.skip_to(morning - 300 * 1_000_000_000)
+    floor.reconcile()
+    floor.advance(20)
+
+
+@pytest.mark.fault("D9")
+@pytest.mark.invariant("I12")
+@pytest.mark.parametrize("ratio", [2, 3, 7, 50])
+def test_after_a_split_over_the_night_the_stop_is_placed_anew_in_the_new_shares_before_the_open(ratio: int):
+    floor = guarded_floor()
+    before = stop_of(floor)
+    overnight_split(floor, new=ratio)
+    stop = stop_of(floor)
+    assert stop.id != before.id
+    assert stop.qty == 47 * ratio
+    assert stop.stop_price is not None
+    assert abs(stop.stop_price - Decimal(98) / ratio) <= Decimal("0.02")
+    assert floor.positions() == {SYMBOL: Decimal(47 * ratio)} == floor.broker_positions()
+    floor.skip_to(to_nanos(datetime(2026, 1, 7, 14, 35, tzinfo=UTC)))
+    floor.advance(60)
+    assert floor.broker_positions() == {SYMBOL: Decimal(47 * ratio)}, "nothing is sold at the open"
+
+
+@pytest.mark.fault("D10")
+def test_after_a_reverse_split_to_a_fraction_what_is_left_is_guarded_in_whole_shares():
+    floor = guarded_floor()
+    overnight_split(floor, new=1, old=10)
+    stop = stop_of(floor)
+    assert stop.qty == Decimal(4)
+    assert stop.stop_price is not None
+    assert stop.stop_price > Decimal(970)
