@@ -92,8 +92,10 @@ def test_a_stop_that_is_touched_closes_the_position_and_its_strategy_waits():
     assert open_orders(floor) == []
     assert floor.scripts[MOMENTUM].stopped_out == [SYMBOL]
     assert floor.alerted("stop_executed")
+    decided = len(floor.decisions)
     floor.advance(120, price=97.5)
-    assert len(floor.posted) == 1, "what was wanted before the stop is not bought again"
+    assert len(floor.decisions) == decided, "what was wanted before the stop is not wanted any more"
+    assert len(floor.posted) == 1
     floor.decide(Direction.LONG, price=97.5)
     assert [result.name for result in floor.decisions[-1].controls if not result.passed] == ["exit_cooldown"]
     floor.must_agree()
@@ -318,8 +320,8 @@ def test_where_the_limit_of_p34_is_set_shorter_it_is_kept():
 # corporate actions
 
 
-def overnight_split(floor: Floor, *, new: int, old: int = 1) -> None:
-    """The shares are split over the night; the daemon reconciles before the next open, as it does every 15 s."""
+def overnight_split(floor: Floor, *, new: int, old: int = 1) -> SimOrder:
+    """The shares are split over the night; the daemon reconciles before the next open. Returns the stop of before."""
     floor.market.announce(
         CorporateAction(
             id="split",
@@ -336,11 +338,13 @@ def overnight_split(floor: Floor, *, new: int, old: int = 1) -> None:
     assert session_end is not None
     floor.skip_to(session_end)
     floor.advance(10)
-    assert stop_of(floor).time_in_force == "gtc"
+    before = stop_of(floor)
+    assert before.time_in_force == "gtc"
     floor.prices[SYMBOL] = 100.0 * old / new
     floor.skip_to(morning - 300 * 1_000_000_000)
     floor.reconcile()
     floor.advance(20)
+    return before
 
 
 @pytest.mark.fault("D9")
@@ -348,8 +352,7 @@ def overnight_split(floor: Floor, *, new: int, old: int = 1) -> None:
 @pytest.mark.parametrize("ratio", [2, 3, 7, 50])
 def test_after_a_split_over_the_night_the_stop_is_placed_anew_in_the_new_shares_before_the_open(ratio: int):
     floor = guarded_floor()
-    before = stop_of(floor)
-    overnight_split(floor, new=ratio)
+    before = overnight_split(floor, new=ratio)
     stop = stop_of(floor)
     assert stop.id != before.id
     assert stop.qty == 47 * ratio
@@ -369,3 +372,14 @@ def test_after_a_reverse_split_to_a_fraction_what_is_left_is_guarded_in_whole_sh
     assert stop.qty == Decimal(4)
     assert stop.stop_price is not None
     assert stop.stop_price > Decimal(970)
+
+
+@pytest.mark.fault("D9")
+def test_a_stop_of_before_a_corporate_action_is_placed_anew_even_where_it_fits():
+    floor = guarded_floor()
+    before = stop_of(floor)
+    for listener in floor.engine._desk.share_changes:
+        listener(SYMBOL, Decimal(2))
+    floor.advance(3)
+    assert stop_of(floor).id != before.id
+    must_be_guarded(floor, 47)

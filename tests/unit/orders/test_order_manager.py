@@ -295,6 +295,54 @@ def test_a_newer_picture_with_fewer_fills_locks_the_symbol():
     assert order.filled_quantity == 40
 
 
+@pytest.mark.fault("C4")
+@pytest.mark.invariant("I13")
+@pytest.mark.parametrize(
+    ("quantity", "cumulative"),
+    [
+        (23, 22),  # more than all that is said to have filled
+        (30, 60),  # twenty of them are booked already
+        (10, 45),
+        (10, 130),  # beyond the order, with a hole before it
+    ],
+)
+def test_a_fill_whose_numbers_cannot_be_is_left_to_the_activities(quantity: int, cumulative: int):
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    desk.fill(40, 40)
+    desk.seconds = 5
+    outcome = desk.update("partial_fill", desk.execution(quantity, cumulative), filled_quantity=Decimal(40))
+    assert booked(outcome) == 0
+    assert "execution_contradicts" in codes(outcome)
+    assert outcome.lock_symbol is not None
+    assert outcome.reconcile is not None
+    assert order.executed_quantity == 40
+    assert order.open_quantity == 60
+
+
+@pytest.mark.fault("C4")
+@pytest.mark.invariant("I5")
+def test_a_picture_with_more_filled_than_ordered_does_not_end_the_order():
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    outcome = desk.update("fill", status="filled", filled_quantity=Decimal(150))
+    assert order.status is Status.WORKING
+    assert order.open_quantity == 100
+    assert outcome.lock_symbol is not None
+    assert outcome.reconcile is not None
+
+
+def test_the_word_filled_means_every_share_whatever_number_stands_beside_it():
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    desk.update("fill", status="filled", filled_quantity=Decimal(30))
+    assert order.status is Status.FILLED
+    assert order.open_quantity == 100, "until executions say so"
+
+
 def test_one_identity_with_two_prices_locks_the_symbol():
     desk = Desk()
     desk.working()
