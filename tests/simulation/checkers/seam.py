@@ -44,6 +44,8 @@ class World(Protocol):
 
     plan: Plan
     incarnation: int
+    ends_s: float
+    """When the run is over, in the daemon's seconds."""
 
     @property
     def elapsed_s(self) -> float: ...
