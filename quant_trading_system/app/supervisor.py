@@ -170,8 +170,9 @@ class Supervisor:
                     self._on_failure(TaskEnded(supervised.name, cause))
                     return
                 self._on_restart(supervised.name, cause)
-        except asyncio.CancelledError:
-            if not supervised.is_stopping:
+        except asyncio.CancelledError as cancelled:
+            if not supervised.is_stopping:  # whoever cancelled it, nobody else would miss it (fault H5)
+                self._on_failure(TaskEnded(supervised.name, cancelled))
                 raise
 
     async def _may_restart(self, supervised: Supervised, cause: BaseException | None) -> bool:

@@ -212,3 +212,19 @@ def test_time_in_which_the_whole_machine_stood_still_is_nobodys_silence():
     still = [3_600.0, *[1.0] * 9]
     assert _silences(still, beats=False) == []
     assert len(_silences([*still, 1.0], beats=False)) == 1
+
+
+@pytest.mark.fault("H5")
+def test_a_task_that_is_cancelled_alone_is_missed():
+    failures: list[TaskEnded] = []
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:
+            supervisor = Supervisor(group, on_failure=failures.append)
+            lonely = supervisor.start("lonely", asyncio.Event().wait, owner="test")  # type: ignore[arg-type]
+            await asyncio.sleep(0)
+            assert lonely.task is not None
+            lonely.task.cancel()
+
+    run_virtual(scenario())
+    assert [failure.name for failure in failures] == ["lonely"]
