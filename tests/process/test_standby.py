@@ -45,6 +45,18 @@ def stands_by(daemon: DaemonProcess) -> bool:
     return bool(daemon.get("status")["trading_state"] == "STANDBY")
 
 
+def rests_an_order(pair: SharedSite, leader: DaemonProcess) -> bool:
+    """Whether an order of the leader's is open on a market that stands still, so that it stays open."""
+    if not leader.get("orders")["orders"]:
+        return False
+    pair.exchange.post("clock", {"speed": 0.001})
+    time.sleep(0.5)
+    open_orders = [row for row in exchange_ledger(pair.exchange.url)["orders"] if row["status"] in ("new", "accepted")]
+    if not open_orders:
+        pair.exchange.post("clock", {"speed": 240})
+    return bool(open_orders)
+
+
 def has_filled(daemon: DaemonProcess, count: int = 1) -> Callable[[], bool]:
     return lambda: len(daemon.get("fills")["fills"]) >= count
 
@@ -113,13 +125,14 @@ def test_a_leader_that_stood_still_past_its_lease_sends_nothing_more_that_change
     standby = pair.start("b", "--standby")
     standby.wait_for(lambda: stands_by(standby), "standing by")
     leader.wait_for(has_filled(leader), "a fill")
-    leader.wait_for(lambda: bool(leader.get("orders")["orders"]), "an open order")
+    leader.wait_for(lambda: rests_an_order(pair, leader), "an order that rests", 60.0)
     os.kill(leader.pid, signal.SIGSTOP)
     stopped_s = time.monotonic()
     standby.wait_for(lambda: standby.get("status")["steps"][4]["state"] == "ready", "reconciled by the standby")
     assert time.monotonic() - stopped_s < 20.0  # the lease's 10 s, and 10 more
     os.kill(leader.pid, signal.SIGCONT)
     assert leader.wait(15.0) == 7
+    pair.exchange.post("clock", {"speed": 240})
     assert pair.proxies[0].changes(after_s=stopped_s + 1.0) == []
     assert f"the lease was lost: another daemon trades with this database: pid {standby.pid}" in leader.output
     assert pair.proxies[0].changes()
