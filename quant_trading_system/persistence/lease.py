@@ -32,6 +32,7 @@ STATEMENT_SECONDS_MAX = 2.0
 ACQUIRE_SECONDS_MAX = 3.0  # a killed daemon's session ends within milliseconds of its socket
 POLL_PERIOD_S = 0.05
 REACQUIRE_PERIOD_S = 0.5
+ABANDONED_SECONDS_MIN = 1.0  # a living daemon's transaction is idle for milliseconds
 STANDBY_POLL_PERIOD_S = 0.25  # of the 10 s in which a standby takes over
 DATABASE_AWAY_SECONDS_MAX = 6.0  # a failed try to connect says so for this long: longer than one try lasts
 LOCK_KEY = 0x416C_7068_6154_7264  # one constant: advisory locks are per database, and a database has one account
@@ -149,6 +150,7 @@ class Lease:
     ) -> int:
         try:
             await lock(connection)
+            await _end_abandoned_transactions(connection)
             if self.epoch == 0:
                 self.previous = await read_holder(connection)
             asked_ns = self._mono_ns()
@@ -317,6 +319,22 @@ async def _end_dead_session(connection: asyncpg.Connection, *, own_backend: int,
         term_s,
     )
     return bool(ended)
+
+
+async def _end_abandoned_transactions(connection: asyncpg.Connection) -> None:
+    """End what a leader that stands still left open: a batch of it holds the lease's row, and where it stopped between
+    two messages of one statement no limit of PostgreSQL's ends it, for the server counts it as active and waits.
+
+    To be called with the lock held: whoever else holds that row leads no more.
+    """
+    await connection.execute(
+        "SELECT pg_terminate_backend(held.pid) FROM pg_locks AS held JOIN pg_stat_activity AS seen USING (pid)"
+        " WHERE held.locktype = 'relation' AND held.relation = 'lease'::regclass AND held.pid <> pg_backend_pid()"
+        " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND seen.xact_start IS NOT NULL AND seen.wait_event = 'ClientRead'"
+        " AND seen.state_change < clock_timestamp() - make_interval(secs => $1)",
+        ABANDONED_SECONDS_MIN,
+    )
 
 
 OVERTAKEN_FIX = "that daemon recovers and goes on; start this one again with --standby, or once that one has ended"

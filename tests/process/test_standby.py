@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,10 @@ def rests_an_order(pair: SharedSite, leader: DaemonProcess) -> bool:
     if not open_orders:
         pair.exchange.post("clock", {"speed": 240})
     return bool(open_orders)
+
+
+def is_stopped(daemon: DaemonProcess) -> bool:
+    return Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def has_filled(daemon: DaemonProcess, count: int = 1) -> Callable[[], bool]:
@@ -137,6 +142,23 @@ def test_a_leader_that_stood_still_past_its_lease_sends_nothing_more_that_change
     assert f"the lease was lost: another daemon trades with this database: pid {standby.pid}" in leader.output
     assert pair.proxies[0].changes()
     standby.must_agree()
+    assert standby.stop() == 0
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.invariant("I1")
+@pytest.mark.invariant("I25")
+@pytest.mark.timeout(150)
+def test_a_leader_that_stood_still_between_its_intent_and_the_first_byte_never_writes_it(pair):
+    leader = pair.start("a", environ={"QTS_FAILPOINT": "gateway.after_intent_commit:2=stop"}).wait_ready()
+    standby = pair.start("b", "--standby")
+    standby.wait_for(lambda: stands_by(standby) and is_stopped(leader), "a leader that stands still", 60.0)
+    stopped_s = time.monotonic()
+    standby.wait_for(lambda: standby.get("status")["steps"][4]["state"] == "ready", "reconciled by the standby")
+    os.kill(leader.pid, signal.SIGCONT)
+    assert leader.wait(15.0) == 7
+    assert pair.proxies[0].changes(after_s=stopped_s) == []
+    assert standby.get("status")["unknown_orders"] >= 1  # an intent is asked about until it is known to be absent
     assert standby.stop() == 0
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 
+import asyncpg
 import pytest
 
 from quant_trading_system.core.errors import ExitCode, SafetyRefusal
@@ -154,6 +155,28 @@ def test_a_standby_says_who_holds_the_lease_and_follows_within_a_second_of_its_r
         async with asyncio.timeout(1.0):
             assert await task == 2
         await standby.release()
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.fault("F12")
+@pytest.mark.timeout(30)
+def test_a_transaction_that_a_leader_left_open_when_it_stood_still_does_not_hold_up_its_follower(dsn: str):
+    async def script(db: Database) -> None:
+        paused = Lease(db, "A")
+        await paused.acquire()
+        abandoned = await asyncpg.connect(db.dsn)
+        await abandoned.execute("BEGIN")
+        await abandoned.execute("SELECT 1 FROM lease FOR SHARE")
+        await paused.release()
+        await asyncio.sleep(1.1)
+        follower = Lease(db, "A")
+        async with asyncio.timeout(1.0):
+            assert await follower.acquire() == paused.epoch + 1
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+            await abandoned.execute("COMMIT")
+        await follower.release()
 
     on_database(dsn, script)
 

@@ -101,6 +101,19 @@ def end_dead_session(tx: Transaction, key: int, own_backend: int, term_s: float)
     return one(pg_terminate_backend=True)
 
 
+@statement(
+    "SELECT pg_terminate_backend(held.pid) FROM pg_locks AS held JOIN pg_stat_activity AS seen USING (pid)"
+    " WHERE held.locktype = 'relation' AND held.relation = 'lease'::regclass AND held.pid <> pg_backend_pid()"
+    " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND seen.xact_start IS NOT NULL AND seen.wait_event = 'ClientRead'"
+    " AND seen.state_change < clock_timestamp() - make_interval(secs => $1)",
+    label="lease",
+)
+def end_abandoned_transactions(_tx: Transaction, _seconds: float) -> Answer:
+    """The model's transactions hold no row between two statements."""
+    return []
+
+
 # --- instance, lease, kill ----------------------------------------------------------------------------------------
 
 
