@@ -191,7 +191,8 @@ class Reconciling:
                 continue
             picture = shown.get(order.broker_order_id)
             if picture is None:
-                is_older = event.since_ns is not None and order.created_ns > event.since_ns
+                is_awaited = event.since_ns is not None and order.created_ns > event.since_ns and not order.is_external
+                is_older = is_awaited and not self._has_lasted(order, None)
             elif picture.filled_quantity < order.filled_quantity:
                 is_older = not _is_newer(picture, order) and not self._has_lasted(order, picture)
             else:
@@ -201,10 +202,10 @@ class Reconciling:
                 found = order.client_order_id
         return found
 
-    def _has_lasted(self, order: Order, picture: BrokerOrder) -> bool:
+    def _has_lasted(self, order: Order, picture: BrokerOrder | None) -> bool:
         """Whether a lesser picture came so often and so long that it is the word of the broker. Asks meanwhile."""
         desk = self._desk
-        is_claim = order.executed_quantity <= picture.filled_quantity
+        is_claim = picture is not None and order.executed_quantity <= picture.filled_quantity
         passes, since_ns = self._older.get(order.client_order_id, (0, desk.mono_ns))
         self._older[order.client_order_id] = (passes + 1, since_ns)
         passes_max, seconds_max = (
@@ -212,7 +213,7 @@ class Reconciling:
         )
         if passes >= passes_max and desk.age_s(since_ns) >= seconds_max:
             self._look_back()
-            if is_claim:
+            if is_claim and picture is not None:
                 self._claims.append(picture)
             return True
         asked_ns = self._asked.get(order.client_order_id)

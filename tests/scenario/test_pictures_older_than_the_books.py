@@ -67,3 +67,19 @@ def test_a_picture_in_which_an_order_is_less_filled_than_we_know_is_discarded():
     floor.reconcile()
     assert last_pass(floor).result == "discarded"
     assert floor.books() == held
+
+
+@pytest.mark.fault("C8")
+@pytest.mark.fault("C12")
+def test_an_order_that_no_pass_and_no_answer_shows_blocks_reconciliation_for_a_bounded_time():
+    floor = scripted_floor()
+    floor.decide(Direction.LONG)
+    floor.advance(1)
+    held = floor.books()
+    floor.filter_snapshot = lambda snapshot: structs.replace(snapshot, closed_orders=())
+    floor.answers_lookups = False
+    floor.advance(3 * PERIOD_S)
+    assert last_pass(floor).result == "discarded"
+    floor.advance(4 * PERIOD_S)
+    assert last_pass(floor).result == "clean"
+    assert floor.books() == held  # its executions are listed
