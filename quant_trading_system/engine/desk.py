@@ -102,6 +102,8 @@ class Desk:
         self.entry_deadline_ns: dict[tuple[StrategyId, Symbol], Nanos] = {}
         self.is_trading = False
         self.is_stopping = False
+        self.is_turning = False
+        """A session opened, and no pass has told yet what the broker booked before it."""
         self.reconciliations = 0
         self.drifts = 0
         self.events_handled = 0

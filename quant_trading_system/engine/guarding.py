@@ -155,7 +155,7 @@ class Guarding:
     def on_second(self) -> None:
         """Measure money, ages and the feed; then let the guards' own timers run."""
         desk = self._desk
-        equity = desk.equity_usd()
+        equity = None if desk.is_turning else desk.equity_usd()
         if equity is not None and desk.account is not None:
             desk.guards.on_equity(
                 equity_usd=equity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import TimerFired
-from quant_trading_system.core.types import Severity, TimeInForce
+from quant_trading_system.core.types import MonoNanos, Severity, TimeInForce
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
 from quant_trading_system.engine.healing import Healing
@@ -15,6 +15,8 @@ from quant_trading_system.engine.reconciling import Reconciling
 from quant_trading_system.engine.stream_alarm import StreamAlarm
 from quant_trading_system.engine.trading import Trading
 
+TURN_SECONDS_MAX = 45.0
+"""So long a session that opens waits for a pass of its own: a split must not look like a loss."""
 SECOND = "second"
 RECONCILE = "reconcile"
 
@@ -43,6 +45,7 @@ class Timers:
         self._protection = protection
         self._reconciling = reconciling
         self._session_date: str | None = None
+        self._turn_mono_ns: MonoNanos | None = None
 
     def on_fired(self, event: TimerFired) -> None:
         """Run the timer `event.name`.
@@ -78,9 +81,19 @@ class Timers:
         session = desk.session()
         if session.date == self._session_date or not session.is_open_by_calendar:
             return
+        if self._turn_mono_ns is None:  # what the broker booked overnight is to be known before anything is measured
+            self._turn_mono_ns = desk.mono_ns
+            desk.is_turning = True
+            desk.emit(RequestReconciliation(reason="a session opens"))
+            return
+        is_seen = desk.good_pass_mono_ns is not None and desk.good_pass_mono_ns >= self._turn_mono_ns
+        if not is_seen and desk.age_s(self._turn_mono_ns) < TURN_SECONDS_MAX:
+            return
+        desk.is_turning = False
         equity = desk.equity_usd()
         if equity is None:
             return
+        self._turn_mono_ns = None
         self._session_date = session.date
         self._review_old_orders()
         desk.guards.begin_session(session.date, equity)

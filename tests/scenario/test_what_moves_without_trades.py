@@ -133,6 +133,24 @@ def test_a_split_earns_nothing_and_its_prices_are_told_in_the_new_shares():
     assert desk.ledger.average_price(SYMBOL) == Decimal("100.01") / 4
 
 
+@pytest.mark.fault("D9")
+@pytest.mark.invariant("I19")
+def test_a_split_whose_prices_arrive_before_the_broker_is_read_is_no_loss():
+    floor = shared_floor()
+    floor.exchange.announce(split(1, 10))
+    floor.reconciles = False
+    floor.prices[SYMBOL] = 10.0  # the first prices of the morning
+    floor.skip_to(floor.now_ns + 24 * 3_600 * NANOS_PER_SECOND)
+    floor.advance(10)
+    assert floor.positions() == {SYMBOL: Decimal(49)}
+    assert floor.state() is not TradingState.HALTED
+    floor.reconciles = True
+    floor.advance(TWO_PASSES_S)
+    assert floor.positions() == {SYMBOL: Decimal(490)}
+    assert floor.causes <= {"reconciliation_age"}
+    assert abs(floor.engine.view().money.day_pnl_usd or Decimal(0)) < 10
+
+
 @pytest.mark.fault("D11")
 @pytest.mark.invariant("I12")
 def test_under_a_new_name_the_shares_stay_with_their_strategies():
