@@ -48,6 +48,7 @@ CLAIM_SECONDS_MAX = 15.0
 """The same where no execution but a status alone said more: two sightings."""
 FRESH_NS = NANOS_PER_SECOND
 """News of orders younger than this, in venue time, may be on their way on the stream."""
+FRESH_AGAIN_SECONDS = 5.0
 UNEXPLAINED_KINDS = frozenset(
     {
         DifferenceKind.PHANTOM_POSITION,
@@ -73,6 +74,7 @@ class Reconciling:
         self._asked: dict[ClientOrderId, int] = {}
         self._claims: list[BrokerOrder] = []
         self._look_again_mono_ns: MonoNanos | None = None
+        self._fresh_mono_ns = -NANOS_PER_SECOND * 60
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -162,6 +164,10 @@ class Reconciling:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
             return
         is_first = self._desk.account is None
+        if not is_first and self._is_too_fresh(event):
+            reason = "it shows what happened in its last second, which the stream is about to tell"
+            self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
+            return
         self._take_over(event)
         differences = self._differences(event, is_first=is_first)
         is_agreed, drifts = self._act(event, differences, is_first=is_first)
@@ -252,8 +258,6 @@ class Reconciling:
         """What differs. Where the reason may lie further back than the pass read, that is left to one that reads on."""
         desk = self._desk
         found = diff(self._our_books(event), event)
-        if not is_first:
-            found = self._without_fresh(event, found)
         is_shallow = event.since_ns is not None and event.since_ns > desk.venue_ns - DEEP_NS + OVERLAP_NS
         if is_first or not is_shallow or not any(each.kind in UNEXPLAINED_KINDS for each in found):
             return found
@@ -264,16 +268,26 @@ class Reconciling:
         desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
         return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
 
-    def _without_fresh(self, event: BrokerSnapshot, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        """Leave out what happened so lately that the stream is about to tell it; a further pass judges it at once."""
+    def _is_too_fresh(self, event: BrokerSnapshot) -> bool:
+        """Whether something happened so lately that the stream is about to tell it: another pass looks in a second.
+
+        The pass after that judges, whatever is fresh then.
+        """
         desk = self._desk
-        after_ns = event.venue_ns - FRESH_NS
-        if not desk.streams_up[Stream.TRADE_UPDATES]:
-            return found
-        told = tuple(each for each in found if _happened_ns(each) <= after_ns)
-        if len(told) < len(found) and self._look_again_mono_ns is None:
-            self._look_again_mono_ns = MonoNanos(desk.mono_ns + FRESH_NS)
-        return told
+        if not desk.streams_up[Stream.TRADE_UPDATES] or self._desk.age_s(self._fresh_mono_ns) < FRESH_AGAIN_SECONDS:
+            return False
+        limit_ns = event.venue_ns - FRESH_NS
+        stamps = (
+            *(order.updated_ns for order in (*event.open_orders, *event.closed_orders)),
+            *(fill.venue_ns for fill in event.executions),
+        )
+        if max(stamps, default=0) <= limit_ns:
+            return False
+        if all(_happened_ns(each) <= limit_ns for each in diff(self._our_books(event), event)):
+            return False
+        self._fresh_mono_ns = desk.mono_ns
+        self._look_again_mono_ns = MonoNanos(desk.mono_ns + FRESH_NS)
+        return True
 
     def _look_back(self) -> None:
         self._deep_since_mono_ns = self._desk.mono_ns

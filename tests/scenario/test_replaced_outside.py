@@ -111,7 +111,7 @@ def test_a_chain_that_only_reconciliation_sees_is_followed():
     floor = resting_floor()
     floor.filter_update = lambda _update: ()
     leaf = chain(floor)
-    floor.reconcile()
+    floor.advance(15)
     (shown,) = floor.live
     assert (shown.broker_order_id, shown.strategy) == (leaf.id, MOMENTUM)
     floor.filter_update = lambda update: [update]
