@@ -102,8 +102,6 @@ class Desk:
         self.entry_deadline_ns: dict[tuple[StrategyId, Symbol], Nanos] = {}
         self.is_trading = False
         self.is_stopping = False
-        self.is_turning = False
-        """A session opened, and no pass has told yet what the broker booked before it."""
         self.reconciliations = 0
         self.drifts = 0
         self.events_handled = 0
@@ -122,6 +120,8 @@ class Desk:
 
     def _begin_bookkeeping(self) -> None:
         """What reconciliation keeps of the account besides the ledger."""
+        self.is_turning = False
+        """A session opened, and no pass has told yet what the broker booked before it."""
         self.frozen: dict[Symbol, MonoNanos] = {}
         """Symbols locked by a corporate action until a later pass agrees on them, and since when."""
         self.share_changes: list[Callable[[Symbol, Decimal], None]] = []
