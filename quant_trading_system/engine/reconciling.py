@@ -58,6 +58,8 @@ UNEXPLAINED_KINDS = frozenset(
         DifferenceKind.CASH_GAP,
     }
 )
+DRIFT_LOCK = "drift: "
+"""How the reason of a lock begins that the policy of reconciliation set."""
 
 
 class Reconciling:
@@ -121,6 +123,9 @@ class Reconciling:
         desk.ledger.cash.carry_unexplained(unexplained)
         desk.guards.restore(event.guards, session_date=desk.session_date)
         desk.symbol_locks.update(dict(event.locks))
+        for symbol, reason in event.locks:
+            if reason.startswith(DRIFT_LOCK):  # it ends as it would have: by passes that agree for the quiet period
+                desk.drift_locks[symbol] = desk.mono_ns
         desk.strategy_locks.update(dict(event.disabled_strategies))
         desk.portfolio.restore_targets(
             {(book.strategy, book.symbol): book.quantity for book in event.books if book.strategy != EXTERNAL}

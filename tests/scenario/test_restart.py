@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from quant_trading_system.core.events import LatchSeen
 from quant_trading_system.core.records import GuardRecord
@@ -203,6 +204,21 @@ def test_crashing_again_and_again_while_recovering_ends_like_recovering_once():
         heir.start()
     assert heir.books() == once == {"momentum": Decimal(47)}
     heir.must_agree()
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.invariant("I10")
+def test_a_lock_for_drift_stands_after_a_restart_and_ends_by_passes_that_agree_while_another_lock_stays():
+    floor = holding_floor(symbols=(SYMBOL, MSFT))
+    heir = floor.crash(down_seconds=5)
+    assert heir._restored is not None
+    locks = ((SYMBOL, "drift: quantity_gap, ours 46, the broker's 47"), (MSFT, "by a person"))
+    heir._restored = structs.replace(heir._restored, locks=locks)
+    heir.start()
+    heir.advance(30)
+    assert set(heir.engine.view().locks) == {SYMBOL, MSFT}
+    heir.advance(320)
+    assert set(heir.engine.view().locks) == {MSFT}
 
 
 def test_a_first_start_has_nothing_to_recover():
