@@ -165,6 +165,8 @@ def finish(chain: Chain, run: Run, daemon: DaemonProcess, seconds_max: float) ->
     code = wait_ended(daemon, seconds_max)
     run.reached = code == -signal.SIGKILL
     if code is None:
+        said = status(daemon)
+        run.note = f"not reached: {said.get('trading_state')} {[cause['cause'] for cause in said.get('causes', ())]}"
         daemon.kill()
     elif code != -signal.SIGKILL:
         run.note = run.note or f"ended with {code}"
