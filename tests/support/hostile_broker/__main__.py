@@ -44,8 +44,8 @@ def tell_port(path: str, port: int) -> None:
 
 async def serve(arguments: argparse.Namespace) -> None:
     time = VenueTime(start_ns=arguments.start_ns, real_ns=arguments.real_ns, speed=arguments.speed)
-    only = tuple(filter(None, arguments.only.split(",")))
-    schedule = Schedule(arguments.seed, is_rude_start=arguments.rude, boost=arguments.boost, only=only)
+    only, without = (tuple(filter(None, names.split(","))) for names in (arguments.only, arguments.without))
+    schedule = Schedule(arguments.seed, is_rude_start=arguments.rude, boost=arguments.boost, only=only, without=without)
     desk = Desk(time=time, schedule=schedule, seed=arguments.seed)
     runner = web.AppRunner(make_app(desk), handle_signals=True)
     await runner.setup()
@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--boost", type=float, default=1.0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--without", default="")
     parser.add_argument("--rude", action="store_true")
     asyncio.run(serve(parser.parse_args()))
 

@@ -72,7 +72,13 @@ class Schedule:
     """Draws what happens at each opportunity. A swarm: each seed leaves about half of the kinds out."""
 
     def __init__(
-        self, seed: int, *, is_rude_start: bool = False, boost: float = 1.0, only: tuple[str, ...] = ()
+        self,
+        seed: int,
+        *,
+        is_rude_start: bool = False,
+        boost: float = 1.0,
+        only: tuple[str, ...] = (),
+        without: tuple[str, ...] = (),
     ) -> None:
         self._rng = random.Random(seed)
         self._boost = boost
@@ -85,7 +91,7 @@ class Schedule:
             kept = tuple(
                 entry for entry in entries if (f"{point}.{entry[0]}" in only if only else self._rng.random() < 0.6)
             )
-            chosen[point] = kept
+            chosen[point] = tuple(entry for entry in kept if f"{point}.{entry[0]}" not in without)
         self._table = chosen
 
     def begin(self) -> None:
