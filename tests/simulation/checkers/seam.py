@@ -44,6 +44,7 @@ class World(Protocol):
 
     plan: Plan
     incarnation: int
+    """The life that is watched. Others may run beside it: a second daemon, a former leader."""
     ends_s: float
     """When the run is over, in the daemon's seconds."""
 

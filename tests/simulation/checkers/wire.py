@@ -44,7 +44,8 @@ class Wire(Judge):
     def _judge_holder(self, tap: Tap) -> None:
         """No byte by a stale holder: the epoch of the sender is the newest, when its bytes left."""
         notes = self.notes
-        epoch = notes.epochs.get(tap.incarnation)
+        row = self.world.committed("intents").get((_client_order_id(tap),)) if tap.method == "POST" else None
+        epoch = notes.epochs.get(tap.incarnation) if row is None else row["epoch"]
         newer = [other for other, mono_ns in notes.lease_epochs.items() if mono_ns < tap.sent_mono_ns]
         if epoch is not None and newer and epoch < max(newer):
             text = f"{tap.method} {tap.path} by the holder of epoch {epoch}, while {max(newer)} was taken"
@@ -67,7 +68,7 @@ class Wire(Judge):
         story.posts.append(body)
         if story.arrived_ns is None:
             story.arrived_ns = tap.mono_ns
-        if story.life != tap.incarnation:
+        if tap.incarnation == self.world.incarnation != story.life:
             text = f"{client_order_id} was sent by incarnation {tap.incarnation}, approved in {story.life}"
             notes.fail("I2", client_order_id, text)
         self._judge_fields(client_order_id, fields, row, story)
@@ -133,6 +134,10 @@ class Wire(Judge):
             if not _equal(sent.get(key), getattr(order, key)):
                 text = f"{order.client_order_id}: {key} {sent.get(key)} was sent, the broker has {getattr(order, key)}"
                 self.notes.fail("I7", f"{order.client_order_id} {key}", text)
+
+
+def _client_order_id(tap: Tap) -> str:
+    return str(msgspec.json.decode(tap.body or b"{}").get("client_order_id", ""))
 
 
 def _is_external(order: SimOrder, by_id: dict[str, SimOrder]) -> bool:
