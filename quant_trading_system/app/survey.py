@@ -49,6 +49,7 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
             state_folder=parts.state_dir,
             token=parts.edge.make_token(),
         )
+        parts.lease.adopt_epoch(parts.instance.raised_epoch)
     let_be = frozenset(order.client_order_id for order in found.foreign)
     if not parts.instance.restored:
         return restored, let_be

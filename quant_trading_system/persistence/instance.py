@@ -31,6 +31,7 @@ TOKEN_FILE_NAME = "instance"  # noqa: S105 - a name of a file
 TOKEN_CHARACTERS = 8
 FIND = "SELECT * FROM instance"  # a standby reads it before the schema is of its version
 RENEW = "UPDATE instance SET token = $1, former_tokens = $2"
+RAISE_EPOCH = "UPDATE lease SET epoch = greatest(epoch, $1) + 1 RETURNING epoch"
 NEWEST_SEQUENCE = "SELECT coalesce(max(sequence), 0) FROM intents"
 LATEST = 2**63 - 1
 BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
@@ -49,6 +50,8 @@ class Instance(Struct, frozen=True, kw_only=True):
     is_new: bool
     former: tuple[str, ...] = ()
     restored: str = ""
+    raised_epoch: int = 0
+    """The lease's epoch after a renewal, above every one that was taken before the restore; 0 where none was made."""
 
     @property
     def tokens(self) -> frozenset[str]:
@@ -133,15 +136,17 @@ async def renew_instance(db: Database, instance: Instance, reason: str, *, state
     former = tuple(sorted((instance.tokens | known) - {token}))
     async with db.session() as connection, connection.transaction():
         await connection.execute(RENEW, token, " ".join(former))
+        floor = 0 if mark is None else mark.epoch
+        raised = await connection.fetchval(RAISE_EPOCH, floor)
         await record_action(connection, "", "new instance token", f"the database was restored: {reason}")
         failpoint("instance.before_renewal")
     failpoint("instance.after_renewal")
     write_token(state_folder, token)
     # From here on the database is the newest there is; guards that it does not know stand until a start took them over.
     guards = None if mark is None else mark.guards
-    write_high_water(state_folder, HighWater(token=token, former=former, guards=guards, restored=reason))
+    write_high_water(state_folder, HighWater(token=token, former=former, epoch=floor, guards=guards, restored=reason))
     failpoint("instance.after_renewed_mark")
-    return structs.replace(instance, token=token, former=former, restored=reason)
+    return structs.replace(instance, token=token, former=former, restored=reason, raised_epoch=raised or 0)
 
 
 def _known_mark(state_folder: Path) -> tuple[HighWater | None, str]:

@@ -190,6 +190,13 @@ class Lease:
         self._pulse(None)
         await asyncio.Event().wait()  # given back: nothing is left to do until the task is cancelled
 
+    def adopt_epoch(self, epoch: int) -> None:
+        """Lead on under the higher epoch that the renewal of a restored database wrote.
+
+        A renewal of the lease that came in between found it changed; it then takes the lease anew, higher still.
+        """
+        self.epoch = max(self.epoch, epoch)
+
     async def release(self) -> None:
         """Give the lease back, so that the next daemon need not wait. Never fails: closing the session frees it too."""
         self._is_released = True

@@ -91,6 +91,8 @@ def test_a_database_of_yesterday_is_found_out_and_its_orders_are_taken_back(site
         assert "its lease is of epoch 1, this directory led with epoch 2" in restored.output
         assert "paused" in restored.causes()
         assert restored.ask("control", "resume", "--reason", "over").returncode == 0
+    epoch = restored.get("status")["steps"][2]["detail"].partition("epoch ")[2]
+    assert not keeps_high_water or int(epoch) > 2  # which was taken before the restore, and is not taken twice
     restored.must_agree()
     restored.wait_for(lambda: len(site.ids()) > len(before), "a new order")
     ids = site.ids()

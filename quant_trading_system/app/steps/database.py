@@ -51,6 +51,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             make_token=parts.edge.make_token,
             epoch_before=epoch - 1,
         )
+        parts.lease.adopt_epoch(parts.instance.raised_epoch)
         parts.progress = Progress(parts)
         parts.port.history = History(parts.database)
         parts.writer = BehindWriter(
@@ -71,7 +72,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
         stack.push_async_callback(parts.supervisor.stop, "database", timeout_s=TASKS_STOP_SECONDS_MAX)
         stack.push_async_callback(_flush, parts)
         failpoint("step.database.entered")
-        yield f"{where} · schema {revision} · instance {parts.instance.token} · epoch {epoch}"
+        yield f"{where} · schema {revision} · instance {parts.instance.token} · epoch {parts.lease.epoch}"
     failpoint("step.database.left")
 
 

@@ -130,6 +130,16 @@ def renew_instance(tx: Transaction, token: str, former_tokens: str) -> Answer:
     return []
 
 
+@statement("UPDATE lease SET epoch = greatest(epoch, $1) + 1 RETURNING epoch", label="instance")
+def raise_epoch(tx: Transaction, floor: int) -> Answer:
+    lease = tx.get("lease", ONLY)
+    if lease is None:
+        return []
+    epoch = max(lease["epoch"], floor) + 1
+    change(tx, "lease", ONLY, {**lease, "epoch": epoch})
+    return one(epoch=epoch)
+
+
 @statement("INSERT INTO instance (token, mode, created_by) VALUES ($1, $2, $3)", label="instance")
 def make_instance(tx: Transaction, token: str, mode: str, created_by: str) -> Answer:
     return [tx.insert(relations()["instance"], ("token", "mode", "created_by"), (token, mode, created_by))]
