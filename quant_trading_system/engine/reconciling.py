@@ -7,15 +7,12 @@ bounded. The policy decides about differences, `repairing` carries it out. No or
 from __future__ import annotations
 
 from quant_trading_system.core.activities import unexplained_flow
-from quant_trading_system.core.broker import BrokerOrder
-from quant_trading_system.core.effects import AskOrder, RequestReconciliation
+from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import BrokerSnapshot, LookupAnswered, OrderUpdated, Restored, SnapshotFailed
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.records import ReconciliationRecord
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
-    ClientOrderId,
-    MonoNanos,
     Nanos,
     Severity,
     StrategyId,
@@ -24,10 +21,10 @@ from quant_trading_system.core.types import (
 )
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.order_flow import OrderFlow
+from quant_trading_system.engine.pictures import Pictures
 from quant_trading_system.engine.repairing import DRIFT, Repairing
 from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.ids import is_foreign
-from quant_trading_system.orders.order import Order
 from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, RaiseAlert, Wait, diff
 from quant_trading_system.orders.status import CORRECTIONS
 
@@ -39,16 +36,6 @@ DEEP_SECONDS = 120.0
 DEEP_WAIT_SECONDS = 5.0
 """So long a difference without reason waits for a pass that reads further back; then it is judged without."""
 OVERLAP_NS = NANOS_PER_SECOND
-OLDER_PASSES_MAX = 4
-OLDER_SECONDS_MAX = 60.0
-"""A picture with less filled than we know is older truth; after so many passes over so long it is the broker's word."""
-ASK_AGAIN_SECONDS = 10.0
-CLAIM_PASSES_MAX = 1
-CLAIM_SECONDS_MAX = 15.0
-"""The same where no execution but a status alone said more: two sightings."""
-FRESH_NS = NANOS_PER_SECOND
-"""News of orders younger than this, in venue time, may be on their way on the stream."""
-FRESH_AGAIN_SECONDS = 5.0
 UNEXPLAINED_KINDS = frozenset(
     {
         DifferenceKind.PHANTOM_POSITION,
@@ -69,14 +56,10 @@ class Reconciling:
         self._desk = desk
         self._flow = flow
         self._repairing = Repairing(desk, flow)
+        self._pictures = Pictures(desk)
         self._last_activity_mono_ns = 0
         self._good_pass_ns: Nanos | None = None
         self._deep_since_mono_ns: int | None = None
-        self._older: dict[ClientOrderId, tuple[int, int]] = {}
-        self._asked: dict[ClientOrderId, int] = {}
-        self._claims: list[BrokerOrder] = []
-        self._look_again_mono_ns: MonoNanos | None = None
-        self._fresh_mono_ns = -NANOS_PER_SECOND * 60
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -122,16 +105,23 @@ class Reconciling:
                 desk.flows.append((entry.venue_ns, came))
         desk.ledger.cash.carry_unexplained(unexplained)
         desk.guards.restore(event.guards, session_date=desk.session_date)
-        desk.symbol_locks.update(dict(event.locks))
-        for symbol, reason in event.locks:
-            if reason.startswith(DRIFT_LOCK):  # it ends as it would have: by passes that agree for the quiet period
-                desk.drift_locks[symbol] = desk.mono_ns
+        self._restore_locks(event)
         desk.strategy_locks.update(dict(event.disabled_strategies))
         desk.portfolio.restore_targets(
             {(book.strategy, book.symbol): book.quantity for book in event.books if book.strategy != EXTERNAL}
         )
         for effect in desk.orders.restore(event.orders, mono_ns=desk.mono_ns, recent=event.recent):
             desk.emit(effect)
+
+    def _restore_locks(self, event: Restored) -> None:
+        """Locks outlive a restart; those that drift or a corporate action set end as they would have ended."""
+        desk = self._desk
+        for symbol, reason in event.locks:
+            desk.symbol_locks[symbol] = reason
+            if reason.startswith(DRIFT_LOCK):
+                desk.drift_locks[symbol] = desk.mono_ns
+            elif reason.startswith("corporate action: "):
+                desk.frozen[symbol] = desk.mono_ns
 
     def on_activity(self, event: object = None) -> None:
         """An order event arrived: snapshots that began earlier are older truth."""
@@ -141,9 +131,7 @@ class Reconciling:
 
     def on_lookup(self, event: LookupAnswered) -> None:
         """The order as another question shows it: as filled as we know, so the pictures with less are older."""
-        order = self._desk.orders.get(event.client_order_id)
-        if order is not None and event.order is not None and event.order.filled_quantity >= order.filled_quantity:
-            self._older.pop(event.client_order_id, None)
+        self._pictures.on_lookup(event)
 
     def on_failed(self, event: SnapshotFailed) -> None:
         self._record("discarded" if event.discarded else "failed", duration_s=0.0, drifts=0, reason=event.reason)
@@ -153,9 +141,7 @@ class Reconciling:
     def on_second(self) -> None:
         """Ask for the pass that decides about what waits, as soon as it may."""
         desk = self._desk
-        again_ns = self._look_again_mono_ns
-        if again_ns is not None and desk.mono_ns >= again_ns:
-            self._look_again_mono_ns = None
+        if self._pictures.wants_another_look():
             desk.emit(RequestReconciliation(reason="news that the stream did not tell"))
         if desk.policy.wants_another_look(desk.mono_ns) and desk.age_s(self._asked_again_mono_ns) >= 1.0:
             self._asked_again_mono_ns = desk.mono_ns
@@ -169,10 +155,8 @@ class Reconciling:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
             return
         is_first = self._desk.account is None
-        if not is_first and self._is_too_fresh(event):
-            reason = "it shows what happened in its last second, which the stream is about to tell"
-            self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
-            return
+        if self._pictures.has_insisted:
+            self._look_back()
         self._take_over(event)
         differences = self._differences(event, is_first=is_first)
         is_agreed, drifts = self._act(event, differences, is_first=is_first)
@@ -185,53 +169,14 @@ class Reconciling:
         """Why a picture proves nothing; "" for one that counts."""
         if event.started_mono_ns < self._last_activity_mono_ns:
             return "order events arrived during the pass"
-        older = self._order_known_better(event)
-        return f"the picture is older than what is known of {older}" if older else ""
-
-    def _order_known_better(self, event: BrokerSnapshot) -> str:
-        """An order of which we know more shares filled than the picture shows; "" where there is none (fault C8).
-
-        A picture with a newer stamp than all we know is no older one: the venue took something back (fault C12). Nor is
-        one that has said the same for long enough, while the order itself, asked for, did not say otherwise.
-        """
-        shown = {order.broker_order_id: order for order in (*event.closed_orders, *event.open_orders)}
-        found = ""
-        self._claims.clear()
-        for order in self._desk.orders.all_recent():
-            if order.broker_order_id is None or not order.filled_quantity:
-                continue
-            picture = shown.get(order.broker_order_id)
-            if picture is None:
-                is_awaited = event.since_ns is not None and order.created_ns > event.since_ns and not order.is_external
-                is_older = is_awaited and not self._has_lasted(order, None)
-            elif picture.filled_quantity < order.filled_quantity:
-                is_older = not _is_newer(picture, order) and not self._has_lasted(order, picture)
-            else:
-                self._older.pop(order.client_order_id, None)
-                is_older = False
-            if is_older and not found:
-                found = order.client_order_id
-        return found
-
-    def _has_lasted(self, order: Order, picture: BrokerOrder | None) -> bool:
-        """Whether a lesser picture came so often and so long that it is the word of the broker. Asks meanwhile."""
-        desk = self._desk
-        is_claim = picture is not None and order.executed_quantity <= picture.filled_quantity
-        passes, since_ns = self._older.get(order.client_order_id, (0, desk.mono_ns))
-        self._older[order.client_order_id] = (passes + 1, since_ns)
-        passes_max, seconds_max = (
-            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX) if is_claim else (OLDER_PASSES_MAX, OLDER_SECONDS_MAX)
-        )
-        if passes >= passes_max and desk.age_s(since_ns) >= seconds_max:
-            self._look_back()
-            if is_claim and picture is not None:
-                self._claims.append(picture)
-            return True
-        asked_ns = self._asked.get(order.client_order_id)
-        if passes and (asked_ns is None or desk.age_s(asked_ns) >= ASK_AGAIN_SECONDS):
-            self._asked[order.client_order_id] = desk.mono_ns
-            desk.emit(AskOrder(client_order_id=order.client_order_id, reason="a pass shows less filled than is known"))
-        return False
+        older = self._pictures.known_better(event)
+        if older:
+            if self._pictures.has_insisted:
+                self._look_back()
+            return f"the picture is older than what is known of {older}"
+        if self._desk.account is not None and self._pictures.is_too_fresh(event, self._our_books):
+            return "it shows what happened in its last second, which the stream is about to tell"
+        return ""
 
     # what is compared
 
@@ -241,7 +186,7 @@ class Reconciling:
         if event.account.last_equity_usd != self._last_equity_usd:
             self._last_equity_usd = event.account.last_equity_usd
             desk.base_ns = desk.last_close_ns
-        for picture in self._claims:
+        for picture in self._pictures.claims:
             outcome = desk.orders.retract(picture, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
             self._flow.settle(outcome, source="reconciliation")
         desk.account = event.account
@@ -272,27 +217,6 @@ class Reconciling:
             return found
         desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
         return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
-
-    def _is_too_fresh(self, event: BrokerSnapshot) -> bool:
-        """Whether something happened so lately that the stream is about to tell it: another pass looks in a second.
-
-        The pass after that judges, whatever is fresh then.
-        """
-        desk = self._desk
-        if not desk.streams_up[Stream.TRADE_UPDATES] or self._desk.age_s(self._fresh_mono_ns) < FRESH_AGAIN_SECONDS:
-            return False
-        limit_ns = event.venue_ns - FRESH_NS
-        stamps = (
-            *(order.updated_ns for order in (*event.open_orders, *event.closed_orders)),
-            *(fill.venue_ns for fill in event.executions),
-        )
-        if max(stamps, default=0) <= limit_ns:
-            return False
-        if all(_happened_ns(each) <= limit_ns for each in diff(self._our_books(event), event)):
-            return False
-        self._fresh_mono_ns = desk.mono_ns
-        self._look_again_mono_ns = MonoNanos(desk.mono_ns + FRESH_NS)
-        return True
 
     def _look_back(self) -> None:
         self._deep_since_mono_ns = self._desk.mono_ns
@@ -416,16 +340,3 @@ class Reconciling:
                 reason=reason,
             )
         )
-
-
-def _is_newer(picture: BrokerOrder, order: Order) -> bool:
-    """Whether the broker changed the order after the last execution that we know, and no later word says otherwise."""
-    return picture.updated_ns >= order.broker_updated_ns and picture.updated_ns > order.last_execution_ns
-
-
-def _happened_ns(difference: Difference) -> int:
-    """When the broker did what differs, venue time; 0 where nobody says."""
-    if difference.kind is DifferenceKind.MISSING_FILL and difference.execution is not None:
-        return difference.execution.venue_ns
-    is_order = difference.kind in (DifferenceKind.STATUS_GAP, DifferenceKind.ORPHAN_ORDER)
-    return difference.order.updated_ns if is_order and difference.order is not None else 0
