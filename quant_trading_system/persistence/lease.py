@@ -151,8 +151,11 @@ class Lease:
         try:
             await lock(connection)
             await _end_abandoned_transactions(connection)
+            held = await read_holder(connection)
             if self.epoch == 0:
-                self.previous = await read_holder(connection)
+                self.previous = held
+            elif held is not None and held.holder != self._holder:
+                raise _followed(held)  # what this process believes is older than what the other did
             asked_ns = self._mono_ns()
             failpoint("lease.before_take")
             self.epoch = await self._take(connection)
@@ -345,6 +348,13 @@ async def _end_abandoned_transactions(connection: asyncpg.Connection) -> None:
 
 
 OVERTAKEN_FIX = "that daemon recovers and goes on; start this one again with --standby, or once that one has ended"
+
+
+def _followed(other: Holder) -> SafetyRefusal:
+    return SafetyRefusal(
+        f"another daemon traded with this database meanwhile: pid {other.pid} on {other.host} (epoch {other.epoch})",
+        fix=OVERTAKEN_FIX,
+    )
 
 
 def _refusal(other: Holder | None) -> SafetyRefusal:

@@ -115,6 +115,24 @@ def test_a_holder_that_shows_no_life_for_longer_than_its_term_is_overtaken_and_s
 
 @pytest.mark.fault("K2")
 @pytest.mark.invariant("I25")
+def test_a_former_holder_does_not_go_on_where_another_held_it_meanwhile_and_is_gone_again(dsn: str):
+    async def script(db: Database) -> None:
+        former = Lease(db, "A", holder="former")
+        await former.acquire()
+        former._drop()
+        other = Lease(db, "A", holder="other")
+        await other.acquire()
+        await other.release()
+        with pytest.raises(SafetyRefusal, match="traded with this database meanwhile"):
+            await former.run()
+        assert former.is_overtaken
+        assert former.refusal_to_cancel() is not None
+
+    on_database(dsn, script)
+
+
+@pytest.mark.fault("K2")
+@pytest.mark.invariant("I25")
 @pytest.mark.timeout(30)
 def test_of_many_standbys_that_wait_for_a_silent_holder_exactly_one_follows_it(dsn: str):
     async def script(db: Database) -> None:
