@@ -127,6 +127,8 @@ TAMPERINGS: dict[str, tuple[Judge, str]] = {
     "UPDATE fills SET quantity = quantity + 1": (by_rows(judges.find_invented_fills), "invented"),
     "UPDATE positions SET quantity = quantity + 1": (lambda _ledger, rows: judges.find_unbalanced(rows), "unbalanced"),
     ANOTHER_ID: (by_rows(judges.find_phantoms), "phantom"),
+    "UPDATE orders SET strategy = 'external'": (judges.find_unclaimed, "unclaimed"),
+    "DELETE FROM orders": (judges.find_unclaimed, "unclaimed"),
 }
 
 

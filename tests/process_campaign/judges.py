@@ -65,6 +65,16 @@ def find_lost_fills(ledger: Ledger, rows_after: Rows) -> list[str]:
     ]
 
 
+def find_unclaimed(ledger: Ledger, rows_after: Rows) -> list[str]:
+    """An executed order of ours that the database does not have as ours: its shares would be a person's."""
+    found = []
+    for order in ledger.orders:
+        row = rows_after.orders.get(order.client_order_id)
+        if order.is_ours and order.broker_order_id in ledger.executed and (row is None or row.is_external):
+            found.append(f"unclaimed: {order.client_order_id} was executed, and is {'external' if row else 'missing'}")
+    return found
+
+
 def find_invented_fills(rows: Rows, ledger_after: Ledger) -> list[str]:
     """Shares booked twice, or that the exchange never executed."""
     found = [f"booked twice: a fill of order {name}" for name in rows.repeated_fills]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.process_campaign import judges
+from tests.process_campaign.books import Ledger
 from tests.process_campaign.stage import Stage, command, status, wait_ended, wait_ready, wait_until
 from tests.support.daemon_process import DaemonProcess
 
@@ -93,11 +94,11 @@ class Chain:
         """With a daemon that came up again: what was executed while nobody looked gets booked, once."""
         stage = self.stage
         ledger = stage.ledger()
-        lost = judges.find_lost_fills(ledger, stage.rows())
+        lost = self._missing(ledger)
         give_up_s = time.monotonic() + BOOKED_SECONDS_MAX
         while lost and daemon.popen.poll() is None and time.monotonic() < give_up_s:
             time.sleep(0.1)
-            lost = judges.find_lost_fills(ledger, stage.rows())
+            lost = self._missing(ledger)
         rows = stage.rows()
         after = stage.ledger()
         return [
@@ -114,6 +115,10 @@ class Chain:
         daemon, found = self._last_daemon()
         daemon.kill()
         return found
+
+    def _missing(self, ledger: Ledger) -> list[str]:
+        rows = self.stage.rows()
+        return judges.find_lost_fills(ledger, rows) + judges.find_unclaimed(ledger, rows)
 
     def close(self) -> list[str]:
         """A last daemon: judges who still waits, then pauses, agrees with the exchange to the cent, stops in order."""
