@@ -26,7 +26,7 @@ from quant_trading_system.core.records import (
 from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos, TradingState
 from quant_trading_system.core.views import EngineView
-from quant_trading_system.persistence.lease import Holder
+from quant_trading_system.persistence.lease_sessions import Holder
 
 LINES_MAX = 12  # on the terminal; the rest is counted, and whole in the API
 FACTS_MAX = 500  # of each kind; a daemon that was away for a year must start too

@@ -15,7 +15,8 @@ from quant_trading_system.core.types import Latch
 from quant_trading_system.persistence.errors import StoreUnavailable
 from quant_trading_system.persistence.instance import check_instance, read_token, write_token
 from quant_trading_system.persistence.kill_store import KillStore
-from quant_trading_system.persistence.lease import TTL_S, Holder
+from quant_trading_system.persistence.lease import TTL_S
+from quant_trading_system.persistence.lease_sessions import Holder
 
 if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts

@@ -63,15 +63,17 @@ def new_token() -> str:
     return "".join(secrets.choice(BASE32) for _ in range(TOKEN_CHARACTERS))
 
 
-async def check_instance(db: Database, *, mode: str, state_folder: Path) -> Instance | None:
+async def check_instance(db: Database, *, mode: str, state_folder: Path, has_schema: bool = True) -> Instance | None:
     """The database's instance where it may be used in this mode and from this directory; None where none was made yet.
 
     Raises:
         SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
         StoreUnavailable: the database does not answer.
     """
-    async with db.session() as connection:
-        found = await connection.fetchrow(FIND)
+    found = None
+    if has_schema:
+        async with db.session() as connection:
+            found = await connection.fetchrow(FIND)
     if found is None:
         _compare_token(state_folder, None, _known_mark(state_folder)[0])
         return None

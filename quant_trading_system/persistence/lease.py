@@ -17,7 +17,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-from msgspec import Struct
 
 from quant_trading_system.core.errors import SafetyRefusal
 from quant_trading_system.core.failpoints import failpoint
@@ -25,6 +24,13 @@ from quant_trading_system.core.pulse import Pulse, no_pulse
 from quant_trading_system.core.types import MonoNanos
 from quant_trading_system.persistence.database import UNREACHABLE, Database, unavailable
 from quant_trading_system.persistence.errors import StoreUnavailable
+from quant_trading_system.persistence.lease_sessions import (
+    LOCK_KEY,
+    Holder,
+    end_abandoned_transactions,
+    end_dead_session,
+    read_holder,
+)
 
 TTL_S = 10.0  # control P2
 RENEWALS_PER_TERM = 3.3  # every 3 s: two renewals may fail before the deadline nears
@@ -32,25 +38,13 @@ STATEMENT_SECONDS_MAX = 2.0
 ACQUIRE_SECONDS_MAX = 3.0  # a killed daemon's session ends within milliseconds of its socket
 POLL_PERIOD_S = 0.05
 REACQUIRE_PERIOD_S = 0.5
-ABANDONED_SECONDS_MIN = 1.0  # a living daemon's transaction is idle for milliseconds
+AWAY_NOTE_PERIOD_S = 1.0
 STANDBY_POLL_PERIOD_S = 0.25  # of the 10 s in which a standby takes over
 DATABASE_AWAY_SECONDS_MAX = 6.0  # a failed try to connect says so for this long: longer than one try lasts
-LOCK_KEY = 0x416C_7068_6154_7264  # one constant: advisory locks are per database, and a database has one account
 
 OnChange = Callable[[bool, int, MonoNanos], None]
 OnWaiting = Callable[["Holder | None", str], None]
 """Told at every look of a standby: who holds the lease, and "" or why the database cannot say."""
-
-
-class Holder(Struct, frozen=True, kw_only=True):
-    """Who holds the lease, as its row says. `age_s`: since the last sign of life, by the database's clock."""
-
-    holder: str
-    host: str
-    pid: int
-    since: str
-    epoch: int
-    age_s: float
 
 
 def _ignore(_held: bool, _epoch: int, _deadline_mono_ns: MonoNanos) -> None:
@@ -150,12 +144,12 @@ class Lease:
     ) -> int:
         try:
             await lock(connection)
-            await _end_abandoned_transactions(connection)
-            held = await read_holder(connection)
+            await end_abandoned_transactions(connection)
+            found = await read_holder(connection)
             if self.epoch == 0:
-                self.previous = held
-            elif held is not None and held.holder != self._holder:
-                raise _followed(held)  # what this process believes is older than what the other did
+                self.previous = found
+            elif found is None or found.holder != self._holder:
+                raise _led_meanwhile(found)
             asked_ns = self._mono_ns()
             failpoint("lease.before_take")
             self.epoch = await self._take(connection)
@@ -187,7 +181,8 @@ class Lease:
                 async with asyncio.timeout(self._term_s / RENEWALS_PER_TERM):
                     await self._broken.wait()
             except TimeoutError:
-                await self._renew()
+                if self._connection is not None:  # it may have been lost in the very step in which the wait ended
+                    await self._renew()
             else:
                 self._drop()
         self._pulse(None)
@@ -217,14 +212,14 @@ class Lease:
     async def _lock(self, connection: asyncpg.Connection) -> None:
         give_up_ns = self._mono_ns() + round(ACQUIRE_SECONDS_MAX * 1e9)
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
-            ended = await _end_dead_session(connection, own_backend=self._own_backend, term_s=self._term_s)
+            ended = await end_dead_session(connection, own_backend=self._own_backend, term_s=self._term_s)
             if not ended and self._mono_ns() > give_up_ns:
                 raise _refusal(await read_holder(connection))
             await asyncio.sleep(POLL_PERIOD_S)
 
     async def _stand_by(self, connection: asyncpg.Connection, on_waiting: OnWaiting) -> None:
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
-            if not await _end_dead_session(connection, own_backend=0, term_s=self._term_s):
+            if not await end_dead_session(connection, own_backend=0, term_s=self._term_s):
                 on_waiting(await read_holder(connection), "")
             await asyncio.sleep(STANDBY_POLL_PERIOD_S)
 
@@ -267,16 +262,39 @@ class Lease:
 
     async def _take_again(self) -> None:
         self._pulse(None)
-        await self._wait_allowed()
+        await self._wait_for_leave()
         self._pulse(self._term_s)
         try:
             await self.acquire()
         except StoreUnavailable:
-            self._away_mono_ns = self._mono_ns()
+            self._note_away()
             await asyncio.sleep(REACQUIRE_PERIOD_S)
         except SafetyRefusal as refusal:
             self.is_overtaken = True
             raise SafetyRefusal(f"the lease was lost: {refusal.message}", fix=OVERTAKEN_FIX) from refusal
+
+    async def _wait_for_leave(self) -> None:
+        """Until the database may be asked again; meanwhile it stays known that this process runs and it is away."""
+        leave = asyncio.ensure_future(self._wait_allowed())
+        try:
+            while not (await asyncio.wait((leave,), timeout=AWAY_NOTE_PERIOD_S))[0]:
+                if self._away_mono_ns is not None:
+                    self._note_away()
+        finally:
+            leave.cancel()
+        leave.result()
+
+    def _note_away(self) -> None:
+        """The database is away, found out while the term ran, and looked at without a pause ever since.
+
+        After a pause nobody knows: another daemon may have led in it.
+        """
+        now_ns = self._mono_ns()
+        last_ns = self._away_mono_ns
+        if last_ns is None:
+            self._away_mono_ns = now_ns if now_ns < self._term_mono_ns else None
+        else:
+            self._away_mono_ns = now_ns if now_ns - last_ns < DATABASE_AWAY_SECONDS_MAX * 1e9 else None
 
     def _extend(self, asked_ns: int) -> None:
         self._away_mono_ns = None
@@ -300,61 +318,17 @@ class Lease:
             failpoint("lease.dropped")
 
 
-async def read_holder(connection: asyncpg.Connection) -> Holder | None:
-    """The lease's row, or None where nobody ever held it."""
-    row = await connection.fetchrow(
-        "SELECT holder, host, pid, epoch,"
-        " to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS since,"
-        " extract(epoch FROM clock_timestamp() - beat_at)::float8 AS age_s FROM lease, lease_beat"
-    )
-    return None if row is None else Holder(**dict(row))
-
-
-async def _end_dead_session(connection: asyncpg.Connection, *, own_backend: int, term_s: float) -> bool:
-    """End the session that holds the lock where its owner is dead; returns whether one was ended.
-
-    Dead is our own earlier session, and one that has said nothing for longer than its term while the lease's last sign
-    of life is as old. One statement judges and ends: a session that took the lock this moment has just spoken, so of
-    two who come for a dead one's lease neither ends the other's.
-    """
-    ended = await connection.fetch(
-        "SELECT pg_terminate_backend(held.pid) FROM pg_locks AS held JOIN pg_stat_activity AS seen USING (pid)"
-        " WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1"
-        " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND (held.classid::bigint << 32) | held.objid::bigint = $1 AND held.pid <> pg_backend_pid()"
-        " AND (held.pid = $2 OR (seen.state_change < clock_timestamp() - make_interval(secs => $3)"
-        " AND (SELECT beat_at FROM lease_beat) < clock_timestamp() - make_interval(secs => $3)))",
-        LOCK_KEY,
-        own_backend,
-        term_s,
-    )
-    return bool(ended)
-
-
-async def _end_abandoned_transactions(connection: asyncpg.Connection) -> None:
-    """End what a leader that stands still left open: a batch of it holds the lease's row, and where it stopped between
-    two messages of one statement no limit of PostgreSQL's ends it, for the server counts it as active and waits.
-
-    To be called with the lock held: whoever else holds that row leads no more.
-    """
-    await connection.execute(
-        "SELECT pg_terminate_backend(held.pid) FROM pg_locks AS held JOIN pg_stat_activity AS seen USING (pid)"
-        " WHERE held.locktype = 'relation' AND held.relation = 'lease'::regclass AND held.pid <> pg_backend_pid()"
-        " AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        " AND seen.xact_start IS NOT NULL AND seen.wait_event = 'ClientRead'"
-        " AND seen.state_change < clock_timestamp() - make_interval(secs => $1)",
-        ABANDONED_SECONDS_MIN,
-    )
+def _led_meanwhile(found: Holder | None) -> SafetyRefusal:
+    """The lease is free, but this process is no longer the one that led last: what it knows is of an earlier time."""
+    who = "the database knows no leader any more"
+    if found is not None:
+        who = (
+            f"another daemon led meanwhile: pid {found.pid} on {found.host}, since {found.since} (epoch {found.epoch})"
+        )
+    return SafetyRefusal(who, fix=OVERTAKEN_FIX)
 
 
 OVERTAKEN_FIX = "that daemon recovers and goes on; start this one again with --standby, or once that one has ended"
-
-
-def _followed(other: Holder) -> SafetyRefusal:
-    return SafetyRefusal(
-        f"another daemon traded with this database meanwhile: pid {other.pid} on {other.host} (epoch {other.epoch})",
-        fix=OVERTAKEN_FIX,
-    )
 
 
 def _refusal(other: Holder | None) -> SafetyRefusal:

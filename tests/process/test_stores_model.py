@@ -26,7 +26,8 @@ from quant_trading_system.persistence.instance import bind_account, open_instanc
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.kill_store import KillStore
 from quant_trading_system.persistence.latch_file import LatchFile
-from quant_trading_system.persistence.lease import Lease, read_holder
+from quant_trading_system.persistence.lease import Lease
+from quant_trading_system.persistence.lease_sessions import read_holder
 from quant_trading_system.persistence.limits_store import read_limits, record_limits
 from quant_trading_system.persistence.recovery import load_restored
 from quant_trading_system.persistence.tables import metadata

@@ -17,7 +17,7 @@ from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Store
 from quant_trading_system.persistence.embedded import EmbeddedPostgres
 from quant_trading_system.persistence.history import History
-from quant_trading_system.persistence.instance import open_instance
+from quant_trading_system.persistence.instance import check_instance, open_instance
 from quant_trading_system.persistence.latch_file import FILE_NAME
 from quant_trading_system.persistence.lease import Lease
 from quant_trading_system.persistence.writer import BehindWriter
@@ -35,7 +35,10 @@ async def database(parts: Parts) -> AsyncIterator[str]:
         parts.database = parts.edge.open_database(dsn)
         await parts.database.connect()
         stack.push_async_callback(parts.database.close)
-        if not await parts.edge.has_schema(dsn):
+        has_schema = await parts.edge.has_schema(dsn)
+        # What is not ours is refused before anything is changed in it: no schema made, no lease taken.
+        await check_instance(parts.database, mode=parts.mode.value, state_folder=parts.state_dir, has_schema=has_schema)
+        if not has_schema:
             await parts.edge.bring_to_head(dsn)
         parts.latch_file = parts.edge.make_latch_file(parts.state_dir / FILE_NAME)
         epoch = await _lead(parts, stack)

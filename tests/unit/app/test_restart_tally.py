@@ -17,7 +17,7 @@ from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import ClientOrderId, MonoNanos, Nanos, Side, StrategyId, Symbol, TradingState
 from quant_trading_system.core.values import Allocation
 from quant_trading_system.core.views import CauseView
-from quant_trading_system.persistence.lease import Holder
+from quant_trading_system.persistence.lease_sessions import Holder
 from tests.support.stores import NOON_NS, STAMPED, a_fill, an_order
 from tests.unit.dashboard.builders import VIEW
 
