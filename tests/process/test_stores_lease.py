@@ -178,25 +178,6 @@ def test_a_standby_says_who_holds_the_lease_and_follows_within_a_second_of_its_r
 
 
 @pytest.mark.fault("K2")
-@pytest.mark.invariant("I25")
-@pytest.mark.timeout(30)
-def test_a_former_leader_does_not_lead_on_where_another_one_led_and_left_meanwhile(dsn: str):
-    async def script(db: Database) -> None:
-        paused = Lease(db, "A")
-        await paused.acquire()
-        await query(db, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-        between = Lease(db, "A")
-        await between.acquire()
-        await between.release()
-        with pytest.raises(SafetyRefusal, match="another daemon led meanwhile"):
-            await paused.run()
-        assert paused.is_overtaken
-        assert paused.epoch == 1
-
-    on_database(dsn, script)
-
-
-@pytest.mark.fault("K2")
 @pytest.mark.fault("F12")
 @pytest.mark.timeout(30)
 def test_a_transaction_that_a_leader_left_open_when_it_stood_still_does_not_hold_up_its_follower(dsn: str):
