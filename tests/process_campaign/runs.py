@@ -146,8 +146,9 @@ class Chain:
 
         def is_back() -> bool:
             said = status(daemon)
-            over = all("over, ends after" in cause["detail"] for cause in said.get("causes", ()))
-            return said.get("trading_state") == "ACTIVE" or (said.get("trading_state") == "REDUCING" and over)
+            causes = said.get("causes", ())
+            is_waiting = all("over, ends after" in each["detail"] or each["cause"] == "incidents" for each in causes)
+            return said.get("trading_state") == "ACTIVE" or (bool(causes) and is_waiting)
 
         if not wait_until(lambda: daemon.popen.poll() is not None or is_back(), BACK_SECONDS_MAX, 0.1):
             said = status(daemon)
@@ -174,8 +175,14 @@ class Chain:
         line = next(line for line in daemon.output.splitlines() if line.startswith("READY in"))
         if line.endswith("ACTIVE"):
             return ready_s
-        if line.endswith("HALTED"):  # killed, and so it stays until a person resets it
+        if line.endswith("HALTED"):  # so it stays until a person resets it
+            if _causes(daemon) == {"incidents"}:  # of the runs before, in the same session of the exchange
+                command(daemon, "reset")
             return None
         if wait_until(lambda: status(daemon).get("trading_state") == "ACTIVE", ACTIVE_SECONDS_MAX):
             return time.monotonic() - began_s
         return None
+
+
+def _causes(daemon: DaemonProcess) -> set[str]:
+    return {cause["cause"] for cause in status(daemon).get("causes", ())}

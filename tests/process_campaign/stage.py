@@ -49,6 +49,7 @@ orders_per_minute_max = 100
 orders_per_hour_max = 2000
 orders_per_day_max = 10000
 orders_per_minute_per_strategy_max = 50
+incidents_per_session_max = 10
 session_start_offset_minutes = 0
 session_end_offset_minutes = 0
 [[strategies]]
