@@ -123,7 +123,7 @@ def test_a_former_holder_does_not_go_on_where_another_held_it_meanwhile_and_is_g
         other = Lease(db, "A", holder="other")
         await other.acquire()
         await other.release()
-        with pytest.raises(SafetyRefusal, match="traded with this database meanwhile"):
+        with pytest.raises(SafetyRefusal, match="another daemon led meanwhile"):
             await former.run()
         assert former.is_overtaken
         assert former.refusal_to_cancel() is not None
