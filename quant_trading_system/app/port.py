@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any, NamedTuple
@@ -51,6 +52,7 @@ class ReadyCheck(NamedTuple):
     detail: str
 
 
+@cache
 def distribution_version() -> str:
     """Version of the installed distribution, "0" in a bare checkout."""
     try:

@@ -128,10 +128,11 @@ class Supervisor:
         stood_still_s = max(0.0, now_s - self._checked_s - CHECK_PERIOD_S)
         self._checked_s = now_s
         for each in self.tasks.values():
-            each.beat_s = max(each.beat_s, min(now_s, each.beat_s + stood_still_s))
-            if each.task is None or each.task.done() or each.is_stopping or each.is_waiting:
+            if stood_still_s:
+                each.beat_s = max(each.beat_s, min(now_s, each.beat_s + stood_still_s))
+            if each.beat_seconds_max is None or now_s - each.beat_s <= each.beat_seconds_max:
                 continue
-            if each.beat_seconds_max is not None and now_s - each.beat_s > each.beat_seconds_max:
+            if not (each.task is None or each.task.done() or each.is_stopping or each.is_waiting):
                 self._end_hung(each, now_s)
 
     def _end_hung(self, each: Supervised, now_s: float) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-POLL_S = 0.02
+POLL_S = 0.01  # at first; what takes long is looked at less often
+POLL_S_MAX = 0.1
 
 
 async def wait_until(is_so: Callable[[], bool], *, timeout_s: float) -> bool:
     """Wait until `is_so()`. Returns False after `timeout_s` seconds."""
     try:
         async with asyncio.timeout(timeout_s):
-            while not is_so():  # noqa: ASYNC110  the engine has no events to wait for: it is told, and it answers
-                await asyncio.sleep(POLL_S)
+            poll_s = POLL_S
+            while not is_so():
+                await asyncio.sleep(poll_s)
+                poll_s = min(POLL_S_MAX, poll_s * 1.5)
     except TimeoutError:
         return False
     return True

@@ -37,6 +37,7 @@ class SymbolTape:
         self._base: dict[StrategyId, Book] = {}
         self._entries: list[_Entry] = []
         self._books: dict[StrategyId, Book] = {}
+        self._quantity: Decimal | None = ZERO  # of all books, until they change
 
     @property
     def books(self) -> Mapping[StrategyId, Book]:
@@ -44,7 +45,9 @@ class SymbolTape:
 
     @property
     def quantity(self) -> Decimal:
-        return sum((book.quantity for book in self._books.values()), ZERO)
+        if self._quantity is None:
+            self._quantity = sum((book.quantity for book in self._books.values()), ZERO)
+        return self._quantity
 
     @property
     def realised_usd(self) -> Decimal:
@@ -58,6 +61,7 @@ class SymbolTape:
     def book(self, key: TapeKey, price: Decimal, parts: Sequence[Allocation]) -> None:
         """Put a fill in its place."""
         entry = _Entry(key, price, tuple(parts))
+        self._quantity = None
         if not self._entries or key > self._entries[-1].key:
             self._entries.append(entry)
             _apply(self._books, entry)
@@ -88,14 +92,17 @@ class SymbolTape:
         self._settle()
 
     def set_book(self, strategy: StrategyId, book: Book) -> None:
+        self._quantity = None
         self._books[strategy] = book
         self._base[strategy] = book
 
     def _settle(self) -> None:
+        self._quantity = None
         self._base = dict(self._books)
         self._entries.clear()
 
     def _work_out(self) -> None:
+        self._quantity = None
         self._books = dict(self._base)
         for each in self._entries:
             _apply(self._books, each)

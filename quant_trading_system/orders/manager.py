@@ -47,7 +47,7 @@ from quant_trading_system.orders.order import STOP_LOSS, TAKE_PROFIT, Order
 from quant_trading_system.orders.outcome import Outcome, Work
 from quant_trading_system.orders.settings import OrderSettings
 from quant_trading_system.orders.status import CORRECTIONS, TERMINAL, Status, Trigger
-from quant_trading_system.orders.watch import prove_absence, suspect, watch
+from quant_trading_system.orders.watch import RESTING, prove_absence, suspect, watch
 
 __all__ = ["OrderManager", "OrderSettings", "Outcome"]
 
@@ -237,6 +237,8 @@ class OrderManager:
         """Let doubts be asked about, and lateness be said."""
         outcomes = []
         for order in list(self._live.values()):
+            if order.status in RESTING and not order.cancel_reason:
+                continue
             work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
             watch(work, self._settings)
             self._cancel_if_wanted(work)

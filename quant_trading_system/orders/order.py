@@ -33,6 +33,7 @@ class Order:
     """Mutable, and changed by the order manager alone. Quantities in shares, prices in USD."""
 
     __slots__ = (
+        "_told_quantity",
         "acknowledged_ns",
         "alerts_raised",
         "allocations",
@@ -148,6 +149,7 @@ class Order:
         self.echo_side: Side | None = None
         self.is_echoed = False  # the broker showed it as it was sent
         self.executions: dict[Decimal, tuple[Decimal, Decimal]] = {}  # cumulative → (quantity, price)
+        self._told_quantity: Decimal | None = None  # their sum, until they change
         self.inferred: set[Decimal] = set()  # those of the executions that only a status told
         self.base_filled = ZERO  # booked before this process began
         self.base_value_usd = ZERO
@@ -176,7 +178,11 @@ class Order:
     @property
     def executed_quantity(self) -> Decimal:
         """Shares of which the execution itself is known."""
-        return self.base_filled + sum((quantity for quantity, _ in self.executions.values()), ZERO)
+        if not self.executions:
+            return self.base_filled
+        if self._told_quantity is None:
+            self._told_quantity = sum((quantity for quantity, _ in self.executions.values()), ZERO)
+        return self.base_filled + self._told_quantity
 
     @property
     def filled_quantity(self) -> Decimal:
@@ -205,8 +211,9 @@ class Order:
         what takes its place count once, with the larger of both; where nobody knows what took its place, the order
         counts for it.
         """
-        unexplained = max(ZERO, self.filled_quantity - self.executed_quantity)
-        rest = max(ZERO, max(self.quantity, self.echoed_quantity) - self.executed_quantity)
+        executed = self.executed_quantity
+        unexplained = max(ZERO, self.shown_filled - executed)
+        rest = max(ZERO, max(self.quantity, self.echoed_quantity) - executed)
         if self.status is Status.REPLACED and self.successor is None:
             return rest
         if self.status in TERMINAL or self.is_dormant:
@@ -330,12 +337,14 @@ class Order:
         if cumulative in self.executions or cumulative <= self.base_filled:
             return False
         self.executions[cumulative] = (execution.quantity, execution.price)
+        self._told_quantity = None
         self.shown_filled = max(self.shown_filled, cumulative)
         return True
 
     def make_room(self, execution: Execution) -> None:
         """Let an execution take the place of what was inferred of its shares; the rest stays inferred."""
         first = execution.cumulative_quantity - execution.quantity
+        self._told_quantity = None
         for cumulative in sorted(self.inferred):
             quantity, price = self.executions[cumulative]
             start = cumulative - quantity
@@ -353,4 +362,5 @@ class Order:
         self.base_filled = self.base_value_usd = ZERO
         self.inferred.clear()
         self.executions = {fill.cumulative_quantity: (fill.quantity, fill.price) for fill in executions}
+        self._told_quantity = None
         self.shown_filled = self.executed_quantity

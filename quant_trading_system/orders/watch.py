@@ -13,6 +13,9 @@ from quant_trading_system.orders.status import TERMINAL, Status, Trigger
 
 UNEXPLAINED_FILLS_SECONDS = 60.0
 
+RESTING = frozenset({Status.WORKING, Status.PARTIAL, Status.REPLACING})
+"""Time alone changes nothing about an order in these, unless its cancel is wanted."""
+
 
 def watch(work: Work, settings: OrderSettings) -> None:
     """Look at one live order, about once a second."""

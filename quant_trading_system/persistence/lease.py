@@ -36,7 +36,7 @@ TTL_S = 10.0  # control P2
 RENEWALS_PER_TERM = 3.3  # every 3 s: two renewals may fail before the deadline nears
 STATEMENT_SECONDS_MAX = 2.0
 ACQUIRE_SECONDS_MAX = 3.0  # a killed daemon's session ends within milliseconds of its socket
-POLL_PERIOD_S = 0.05
+POLL_PERIOD_S = 0.05  # at first; a lock that stays is asked for as a standby does
 REACQUIRE_PERIOD_S = 0.5
 AWAY_NOTE_PERIOD_S = 1.0
 STANDBY_POLL_PERIOD_S = 0.25  # of the 10 s in which a standby takes over
@@ -211,11 +211,13 @@ class Lease:
 
     async def _lock(self, connection: asyncpg.Connection) -> None:
         give_up_ns = self._mono_ns() + round(ACQUIRE_SECONDS_MAX * 1e9)
+        poll_s = POLL_PERIOD_S
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):
             ended = await end_dead_session(connection, own_backend=self._own_backend, term_s=self._term_s)
             if not ended and self._mono_ns() > give_up_ns:
                 raise _refusal(await read_holder(connection))
-            await asyncio.sleep(POLL_PERIOD_S)
+            await asyncio.sleep(poll_s)
+            poll_s = min(STANDBY_POLL_PERIOD_S, poll_s * 1.5)
 
     async def _stand_by(self, connection: asyncpg.Connection, on_waiting: OnWaiting) -> None:
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY):

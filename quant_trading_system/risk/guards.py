@@ -189,9 +189,9 @@ class Guards:
 
     @property
     def state(self) -> TradingState:
-        return max(
-            (cause_of(name).state for name in self._standing), key=LEVELS.__getitem__, default=TradingState.ACTIVE
-        )
+        if not self._standing:
+            return TradingState.ACTIVE
+        return max((cause_of(name).state for name in self._standing), key=LEVELS.__getitem__)
 
     def allows(self, *, reduces_exposure: bool) -> bool:
         """Whether an order may pass in this state. One that reduces exposure may, in every state."""
@@ -354,6 +354,8 @@ class Guards:
 
     def _count_incident(self, *, venue_ns: Nanos, mono_ns: MonoNanos) -> None:
         """An incident is an entry into REDUCING or HALTED; one more than allowed in a session halts."""
+        if not self._standing:
+            return
         level = max(
             (LEVELS[cause_of(name).state] for name, each in self._standing.items() if _counts(name, each, mono_ns)),
             default=0,

@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, ClassVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+from msgspec import Struct
 
 VIRTUAL_SECONDS_MAX = 100_000.0
 COLLECT_EVERY = 8
@@ -31,16 +32,13 @@ class VirtualTimeExhausted(Exception):
     """A run used up its allowance of virtual seconds."""
 
 
-class Ready:
+class Ready(Struct, eq=False):
     """A callback that waits for its turn: what asyncio's Handle is, without what only debugging needs."""
 
-    __slots__ = ("args", "callback", "context", "is_cancelled")
-
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.is_cancelled = False
+    callback: Callable[..., object]
+    args: tuple[Any, ...]
+    context: Context
+    is_cancelled: bool = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -49,17 +47,10 @@ class Ready:
         return self.is_cancelled
 
 
-class Timer(Ready):
+class Timer(Ready, eq=False):
     """One whose time is to come."""
 
-    __slots__ = ("due_s",)
-
-    def __init__(self, due_s: float, callback: Callable[..., object], args: tuple[Any, ...], context: Context) -> None:
-        self.due_s = due_s
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.is_cancelled = False
+    due_s: float = 0.0
 
     def when(self) -> float:
         return self.due_s
@@ -115,7 +106,7 @@ class DetLoop(asyncio.BaseEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Timer:
-        timer = Timer(when, callback, args, copy_context() if context is None else context)
+        timer = Timer(callback, args, copy_context() if context is None else context, False, when)
         self._timer_number += 1
         heapq.heappush(self._timers, (when, self._timer_number, timer))
         return timer
@@ -124,7 +115,7 @@ class DetLoop(asyncio.BaseEventLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Timer:
         when = self._now_s + delay
-        timer = Timer(when, callback, args, copy_context() if context is None else context)
+        timer = Timer(callback, args, copy_context() if context is None else context, False, when)
         self._timer_number += 1
         heapq.heappush(self._timers, (when, self._timer_number, timer))
         return timer
@@ -191,9 +182,12 @@ class DetLoop(asyncio.BaseEventLoop):
             heapq.heappop(timers)
         if not timers:
             raise Deadlock("every task waits and no timer is pending")
-        self._now_s = max(self._now_s, timers[0][0])
-        self.now_ns = int(self._now_s * 1e9)
-        if self._now_s > self._virtual_seconds_max:
+        due_s = timers[0][0]
+        if due_s <= self._now_s:
+            return
+        self._now_s = due_s
+        self.now_ns = int(due_s * 1e9)
+        if due_s > self._virtual_seconds_max:
             raise VirtualTimeExhausted(f"more than {self._virtual_seconds_max} virtual seconds passed")
 
     # lives

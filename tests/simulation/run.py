@@ -31,6 +31,8 @@ def run(plan: Plan, *, keeps_trace: bool = False) -> Result:
     started_s = time.process_time()
     was_collecting = gc.isenabled()
     gc.disable()
+    if was_collecting:
+        gc.freeze()  # what lives longer than the seed is no matter of its collection
     try:
         world = World(plan, keeps_trace=keeps_trace)
         world.loop.collects = was_collecting
@@ -49,4 +51,5 @@ def run(plan: Plan, *, keeps_trace: bool = False) -> Result:
         )
     finally:
         if was_collecting:
+            gc.unfreeze()
             gc.enable()

@@ -40,6 +40,8 @@ class Checkers:
         self._watchers: dict[type, tuple[Judge, ...]] = {}
         for kind in {kind for judge in self._judges for kind in judge.watches}:
             self._watchers[kind] = tuple(judge for judge in self._judges if kind in judge.watches)
+        self._on_request = _overriding(self._judges, "on_request")
+        self._on_reply = _overriding(self._judges, "on_reply")
         self._on_effects = _overriding(self._judges, "on_effects")
         self._on_second = _overriding(self._judges, "on_second")
 
@@ -52,12 +54,12 @@ class Checkers:
     def on_request(self, tap: Tap) -> None:
         """A request arrived at the broker, which has not acted yet."""
         self._notes.look_at_lease()
-        for judge in self._judges:
+        for judge in self._on_request:
             judge.on_request(tap)
 
     def on_reply(self, tap: Tap) -> None:
         """The broker acted on a request; `tap.status` is what it says."""
-        for judge in self._judges:
+        for judge in self._on_reply:
             judge.on_reply(tap)
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:

@@ -49,6 +49,9 @@ class Exposure(Judge):
         self._open: dict[str, SimOrder] = {}  # orders of ours that can still reach our books
         self._orders_seen = 0
         self._is_ready = False
+        self._has_acted = True
+        """The engine was told of an order, or did something, since the last look at it."""
+        self._needed: dict[tuple[str, str], Decimal] = {}
 
     def on_start(self) -> None:
         self._open.clear()
@@ -58,7 +61,11 @@ class Exposure(Judge):
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         if isinstance(event, Restored):
             self._is_ready = True
+        self._has_acted = True
         self._compare()
+
+    def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        self._has_acted = True
 
     def on_second(self) -> None:
         self._compare()
@@ -73,6 +80,9 @@ class Exposure(Judge):
             need = self._need(order)
             if need > ZERO:
                 needs[order.symbol, order.side] = needs.get((order.symbol, order.side), ZERO) + need
+        if needs == self._needed and not self._has_acted:
+            return  # what an engine counts changes with what it is told or does
+        self._needed, self._has_acted = needs, False
         for (symbol, side), need in needs.items():
             view = build_exposure(engine._desk, Symbol(symbol))
             counted = view.open_buy if side == "buy" else view.open_sell
