@@ -56,6 +56,17 @@ class Timer(Ready, eq=False):
         return self.due_s
 
 
+class NumberedTask(asyncio.Task[Any]):
+    """A task whose place in a set is its number's: a group that ends cancels its tasks in the order of its set."""
+
+    def __init__(self, number: int, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self._number = number
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class Life:
     """One incarnation of a process: its tasks, and whether it runs, stands still, or is dead."""
 
@@ -205,7 +216,8 @@ class DetLoop(asyncio.BaseEventLoop):
         **options: Any,
     ) -> asyncio.Task[Any]:
         self._task_number += 1
-        task = asyncio.Task(coro, loop=self, name=name or f"task-{self._task_number}", context=context, **options)
+        number = self._task_number
+        task = NumberedTask(number, coro, loop=self, name=name or f"task-{number}", context=context, **options)
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
             life.tasks.append(task)
