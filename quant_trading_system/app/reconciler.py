@@ -168,8 +168,8 @@ class Reconciler:
     def _after_ns(self) -> Nanos:
         """Where lists begin: at the last pass that the engine believed, or at the oldest order that is still live."""
         since = self._reaches_back_ns()
-        live_since = self._oldest_live_ns()
         since = self._since_ns if since is None else since
+        live_since = self._oldest_live_ns()
         return Nanos(min(since, live_since or since) - OVERLAP_NS)
 
     def _fail(self, reason: str, *, discarded: bool = False, is_refused: bool = False) -> None:

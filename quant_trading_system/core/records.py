@@ -176,9 +176,10 @@ class AlertRecord(Record, frozen=True, kw_only=True, tag=True):
 class EntryRecord(Record, frozen=True, kw_only=True, tag=True):
     """A journal entry that is no execution: what moved cash or shares besides trades, once, and why.
 
-    `kind`: flow, income, fee, in_lieu, corporate_action, adoption, adjustment, cash_gap; or anchor for what the account
-    had booked before we first looked. `reference` is the broker's activity id where there is one. `quantity` is the
-    signed change of the position in shares, `cash_usd` that of the cash; `parts` tell whose books changed.
+    `kind`: flow, income, fee, in_lieu, corporate_action, adoption, adjustment, cash_gap; anchor for what the account
+    had booked before we first looked, beginning for when that was. `reference` is the broker's activity id, where there
+    is one. `quantity` is the signed change of the position in shares, `cash_usd` that of the cash; `parts` tell whose
+    books changed.
     """
 
     kind: str

@@ -130,6 +130,8 @@ class Desk:
         """What the broker valued a share at in the last pass, USD, for symbols that no feed brings."""
         self.entered: dict[str, None] = {}
         """Activities of the broker that are booked, by id."""
+        self.anchor_ns: Nanos | None = None
+        """Since when, in venue time, executions are ours to book: those before made what was adopted at first."""
         self.flows: deque[tuple[Nanos, Decimal]] = deque(maxlen=FLOWS_KEPT)
         """Deposits and withdrawals: when, and how many USD."""
         self.unexplained_flow_usd = ZERO

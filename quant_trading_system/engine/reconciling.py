@@ -6,6 +6,8 @@ bounded. The policy decides about differences, `repairing` carries it out. No or
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from quant_trading_system.core.activities import unexplained_flow
 from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import BrokerSnapshot, LookupAnswered, OrderUpdated, Restored, SnapshotFailed
@@ -22,15 +24,15 @@ from quant_trading_system.core.types import (
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.order_flow import OrderFlow
 from quant_trading_system.engine.pictures import Pictures
-from quant_trading_system.engine.repairing import DRIFT, Repairing
+from quant_trading_system.engine.repairing import BEGINNING, DRIFT, Repairing
 from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.ids import is_foreign
 from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, RaiseAlert, Wait, diff
 from quant_trading_system.orders.status import CORRECTIONS
 
 EXTERNAL = StrategyId("external")
-DEEP_NS = 24 * 3_600 * NANOS_PER_SECOND
-"""How far back a pass reads that looks for the reason of a difference: a venue takes executions back within the day."""
+DEEP_NS = 96 * 3_600 * NANOS_PER_SECOND
+"""How far back a pass reads that looks for the reason of a difference: over a weekend."""
 DEEP_SECONDS = 120.0
 """So long after its reason came up every pass reads that far back."""
 DEEP_WAIT_SECONDS = 5.0
@@ -96,6 +98,8 @@ class Reconciling:
         for entry in event.entries:
             if entry.reference:
                 desk.entered[entry.reference] = None
+            if entry.kind == BEGINNING:
+                desk.anchor_ns = min(entry.venue_ns, desk.anchor_ns or entry.venue_ns)
             if entry.kind == "flow":
                 desk.flows.append((entry.venue_ns, entry.cash_usd))
             elif entry.kind == "cash_gap":
@@ -150,6 +154,7 @@ class Reconciling:
     def on_snapshot(self, event: BrokerSnapshot) -> None:
         """One complete pass. Older than our last order event: discarded, and asked for again."""
         duration_s = (event.mono_ns - event.started_mono_ns) / NANOS_PER_SECOND
+        event = self._since_the_beginning(event)
         reason = self._refusal(event)
         if reason:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
@@ -164,6 +169,14 @@ class Reconciling:
         self._record("clean" if is_agreed else "differences", duration_s=duration_s, drifts=drifts, reason="")
 
     # which picture counts
+
+    def _since_the_beginning(self, event: BrokerSnapshot) -> BrokerSnapshot:
+        """Leave out executions from before the account was first looked at: what they made was adopted."""
+        anchor_ns = self._desk.anchor_ns
+        if anchor_ns is None or event.since_ns is None or event.since_ns >= anchor_ns:
+            return event
+        executions = tuple(fill for fill in event.executions if fill.venue_ns > anchor_ns)
+        return structs.replace(event, executions=executions)
 
     def _refusal(self, event: BrokerSnapshot) -> str:
         """Why a picture proves nothing; "" for one that counts."""
@@ -200,6 +213,8 @@ class Reconciling:
             position.symbol: position.current_price for position in event.positions if position.current_price
         }
         if desk.ledger.cash_usd is None:
+            if desk.anchor_ns is None:
+                self._repairing.begin(event.since_ns or Nanos(0))
             for activity in event.activities:
                 if activity.activity_id not in desk.entered:
                     self._repairing.anchor(activity)

@@ -9,8 +9,8 @@ from typing import assert_never
 from quant_trading_system.core.activities import MoneyClass, cash_moved, money_class
 from quant_trading_system.core.broker import Activity
 from quant_trading_system.core.money import ONE, ZERO, plain
-from quant_trading_system.core.records import DriftRecord
-from quant_trading_system.core.types import StrategyId, Symbol
+from quant_trading_system.core.records import DriftRecord, EntryRecord
+from quant_trading_system.core.types import Nanos, StrategyId, Symbol
 from quant_trading_system.core.values import Allocation
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.journal import (
@@ -42,6 +42,7 @@ from quant_trading_system.orders.reconcile import (
 
 EXTERNAL = StrategyId("external")
 DRIFT = "drift"
+BEGINNING = "beginning"
 FOLLOWED_BY_A_PASS = (
     BookExecution,
     AdjustPosition,
@@ -73,6 +74,25 @@ class Repairing:
         if action.difference is not None and not (isinstance(action, Wait) and not action.is_first):
             self._remember_drift(action)
         return isinstance(action, FOLLOWED_BY_A_PASS)
+
+    def begin(self, since_ns: Nanos) -> None:
+        """The account is looked at for the first time: what was executed before `since_ns` is in what it holds."""
+        desk = self._desk
+        desk.anchor_ns = since_ns
+        desk.remember(
+            EntryRecord(
+                venue_ns=since_ns,
+                seen_ns=desk.seen_ns,
+                kind=BEGINNING,
+                reference="",
+                symbol=None,
+                quantity=ZERO,
+                price=ZERO,
+                cash_usd=ZERO,
+                parts=(),
+                text="executions since this moment are booked",
+            )
+        )
 
     def anchor(self, activity: Activity) -> None:
         """The account had booked it before its cash was first looked at: it counts no more."""

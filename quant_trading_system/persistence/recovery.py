@@ -38,7 +38,7 @@ from quant_trading_system.persistence.intents import sequence_of
 from quant_trading_system.persistence.rows import from_row
 
 KNOWN_EXECUTIONS_DAYS = 30  # longer than any cursor into the broker's activities reaches back before the last stop
-FILLS_DAYS = 2  # a venue takes an execution back within the day
+FILLS_DAYS = 5  # a venue takes an execution back within days
 FILLS_MAX = 5_000
 ENTRIES_DAYS = 14  # longer than any pass reads back in the broker's activities
 NANOS_PER_DAY = 86_400 * 1_000_000_000

@@ -54,6 +54,7 @@ from quant_trading_system.risk.healing import HealingLimits
 SYMBOLS_OF_EXCHANGE_MAX = 200
 RECONCILED_SECONDS_MAX = 45.0  # a login that is never answered takes ten of them
 TASKS_STOP_SECONDS_MAX = 2.0
+CORRECTED_HOURS = 96  # of venue time, after a restart: a venue may have taken back what was executed before a weekend
 LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
 
 
@@ -238,7 +239,10 @@ def _build(
         on_first_byte=metrics.on_tick_to_order,
         pulse=parts.supervisor.pulse("order-gateway"),
     )
-    since = restored.last_stop_ns or Nanos(parts.clock.venue_ns() - LOOK_BACK_HOURS * 3_600 * NANOS_PER_SECOND)
+    now_ns, hour_ns = parts.clock.venue_ns(), 3_600 * NANOS_PER_SECOND
+    since = Nanos(now_ns - LOOK_BACK_HOURS * hour_ns)
+    if restored.last_stop_ns is not None:
+        since = Nanos(min(restored.last_stop_ns, now_ns - CORRECTED_HOURS * hour_ns))
     parts.reconciler = Reconciler(
         read=parts.read,
         inbox=parts.inbox,

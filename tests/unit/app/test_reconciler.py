@@ -24,12 +24,14 @@ class Office:
         self.read = ScriptedRead()
         self.inbox = Inbox()
         self.oldest_live_ns: Nanos | None = None
+        self.good_pass_ns: Nanos | None = None
         self.reconciler = Reconciler(
             read=self.read,  # type: ignore[arg-type]
             inbox=self.inbox,
             clock=LoopClock(),
             since_ns=Nanos(START_NS),
             oldest_live_ns=lambda: self.oldest_live_ns,
+            reaches_back_ns=lambda: self.good_pass_ns,
         )
 
     def read_once(self) -> AnyEvent:
@@ -131,10 +133,14 @@ def test_passes_never_overlap_and_requests_meanwhile_share_one_more():
 
 
 @pytest.mark.requirement("R115")
-def test_what_is_asked_for_reaches_back_to_the_last_good_pass_and_to_the_oldest_live_order():
+def test_what_is_asked_for_reaches_back_to_the_start_then_to_the_last_good_pass_and_to_the_oldest_live_order():
     office = Office()
     office.read_once()
     assert set(office.read.after_ns) == {START_NS - OVERLAP_NS}
+    office.read.after_ns.clear()
+    office.good_pass_ns = Nanos(START_NS + 60 * NANOS_PER_SECOND)
+    office.read_once()
+    assert set(office.read.after_ns) == {office.good_pass_ns - OVERLAP_NS}
     office.read.after_ns.clear()
     office.oldest_live_ns = Nanos(START_NS - 3_600 * NANOS_PER_SECOND)
     office.read_once()
