@@ -35,7 +35,7 @@ DEEP_NS = 96 * 3_600 * NANOS_PER_SECOND
 """How far back a pass reads that looks for the reason of a difference: over a weekend."""
 DEEP_SECONDS = 120.0
 """So long after its reason came up every pass reads that far back."""
-DEEP_WAIT_SECONDS = 5.0
+DEEP_WAIT_SECONDS_MAX = 15.0
 """So long a difference without reason waits for a pass that reads further back; then it is judged without."""
 OVERLAP_NS = NANOS_PER_SECOND
 UNEXPLAINED_KINDS = frozenset(
@@ -62,6 +62,10 @@ class Reconciling:
         self._last_activity_mono_ns = 0
         self._good_pass_ns: Nanos | None = None
         self._deep_since_mono_ns: int | None = None
+        self._has_left_out = False
+        """Whether the last picture showed what a further one has to explain."""
+        self._is_partial = False
+        """Whether the picture at hand reaches back too short a way to tell why shares or cash differ."""
         self._last_equity_usd = ZERO
         self._asked_again_mono_ns = 0
 
@@ -77,7 +81,8 @@ class Reconciling:
     @property
     def _is_deep_wanted(self) -> bool:
         since_ns = self._deep_since_mono_ns
-        return since_ns is not None and self._desk.age_s(since_ns) <= DEEP_SECONDS
+        is_asked = since_ns is not None and self._desk.age_s(since_ns) <= DEEP_SECONDS
+        return is_asked or self._desk.policy.has_open_differences
 
     # what is told
 
@@ -223,13 +228,18 @@ class Reconciling:
         """What differs. Where the reason may lie further back than the pass read, that is left to one that reads on."""
         desk = self._desk
         found = diff(self._our_books(event), event)
-        is_shallow = event.since_ns is not None and event.since_ns > desk.venue_ns - DEEP_NS + OVERLAP_NS
-        if is_first or not is_shallow or not any(each.kind in UNEXPLAINED_KINDS for each in found):
+        self._has_left_out = False
+        self._is_partial = event.since_ns is not None and event.since_ns > desk.venue_ns - DEEP_NS + OVERLAP_NS
+        if is_first or not self._is_partial:
+            self._is_partial = False
             return found
-        if not self._is_deep_wanted:
+        if not any(each.kind in UNEXPLAINED_KINDS for each in found):
+            return found
+        if not self._is_deep_wanted or self._deep_since_mono_ns is None:
             self._look_back()
-        elif self._deep_age_s > DEEP_WAIT_SECONDS:
+        elif self._deep_age_s > DEEP_WAIT_SECONDS_MAX:
             return found
+        self._has_left_out = True
         desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
         return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
 
@@ -264,7 +274,9 @@ class Reconciling:
         """Have the policy's actions carried out, and everything that an accepted pass ends."""
         desk = self._desk
         self._repairing.is_degraded = False
-        actions = desk.policy.decide(differences, mono_ns=desk.mono_ns, is_first_pass=is_first)
+        actions = desk.policy.decide(
+            differences, mono_ns=desk.mono_ns, is_first_pass=is_first, is_partial=self._is_partial
+        )
         repeat = False
         drifts = 0
         for action in actions:
@@ -287,7 +299,7 @@ class Reconciling:
         desk.drifts += drifts
         if repeat:
             desk.emit(RequestReconciliation(reason="a repair was booked"))
-        return not actions, drifts
+        return not actions and not self._has_left_out, drifts
 
     def _end_link_causes(self, event: BrokerSnapshot) -> None:
         """A good pass proves that the broker answers; what was missed meanwhile it shows if it began afterwards."""
@@ -340,6 +352,7 @@ class Reconciling:
         return (
             desk.age_s(desk.good_pass_mono_ns) <= desk.config.limits.reconciliation_age_seconds_max
             and not desk.policy.has_open_differences
+            and not self._has_left_out
             and not any(order.is_unknown for order in desk.orders.live())
         )
 

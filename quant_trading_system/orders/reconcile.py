@@ -183,12 +183,17 @@ class ReconcilePolicy:
         return since_ns is not None and mono_ns - since_ns >= CONFIRMATION_SECONDS_MIN * NANOS_PER_SECOND
 
     def decide(
-        self, differences: Sequence[Difference], *, mono_ns: MonoNanos, is_first_pass: bool = False
+        self,
+        differences: Sequence[Difference],
+        *,
+        mono_ns: MonoNanos,
+        is_first_pass: bool = False,
+        is_partial: bool = False,
     ) -> tuple[Action, ...]:
         """What to do, in the order in which it must be done.
 
         On the first pass of a process nothing of ours is under way: cash, and positions of which our books know
-        nothing, are taken over at once.
+        nothing, are taken over at once. What a partial look does not show is still waiting.
         """
         seen: dict[_Sighting, int] = {}
         subjects: dict[_Subject, int] = {}
@@ -213,6 +218,9 @@ class ReconcilePolicy:
                 wait = Wait(difference=difference, is_first=subject not in self._subjects)
                 decided = [wait if isinstance(action, Wait) else action for action in decided]
             actions.extend(decided)
+        if is_partial:
+            seen, subjects, told = {**self._first_seen, **seen}, {**self._subjects, **subjects}, self._told | told
+            waits += [] if self._waits_since_mono_ns is None else [self._waits_since_mono_ns]
         self._first_seen, self._subjects, self._told = seen, subjects, told
         self._waits_since_mono_ns = min(waits, default=None)
         return (*actions, *_degrade_for_many(actions))

@@ -239,15 +239,11 @@ def _build(
         on_first_byte=metrics.on_tick_to_order,
         pulse=parts.supervisor.pulse("order-gateway"),
     )
-    now_ns, hour_ns = parts.clock.venue_ns(), 3_600 * NANOS_PER_SECOND
-    since = Nanos(now_ns - LOOK_BACK_HOURS * hour_ns)
-    if restored.last_stop_ns is not None:
-        since = Nanos(min(restored.last_stop_ns, now_ns - CORRECTED_HOURS * hour_ns))
     parts.reconciler = Reconciler(
         read=parts.read,
         inbox=parts.inbox,
         clock=parts.clock,
-        since_ns=since,
+        since_ns=_look_back(restored.last_stop_ns, parts.clock.venue_ns()),
         oldest_live_ns=lambda: parts.engine.oldest_live_ns,
         pulse=parts.supervisor.pulse("reconciler"),
         reaches_back_ns=lambda: parts.engine.reaches_back_ns,
@@ -275,6 +271,13 @@ def _build(
 def _cycle_stream(parts: Parts, effect: CycleStream) -> None:
     parts.log.warning("stream_cycled", stream=effect.stream.value, reason=effect.reason)
     parts.trade_stream.cycle()
+
+
+def _look_back(last_stop_ns: Nanos | None, now_ns: Nanos) -> Nanos:
+    """Since when the first pass must list what happened."""
+    if last_stop_ns is None:
+        return Nanos(now_ns - LOOK_BACK_HOURS * 3_600 * NANOS_PER_SECOND)
+    return Nanos(min(last_stop_ns, now_ns - CORRECTED_HOURS * 3_600 * NANOS_PER_SECOND))
 
 
 def _close_tape(parts: Parts) -> None:
