@@ -102,6 +102,9 @@ class Exposure(Judge):
     def _need(self, order: SimOrder) -> Decimal:
         """Shares of one order that may still reach our books."""
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
+        row = self.world.committed("intents").get((order.client_order_id,))
+        if row is not None:  # a split changes what rests there over night; who was down learns of it when it is back
+            reachable = min(reachable, row["quantity"])
         booked = self.notes.journal.executed[order.id]
         if not order.is_open and booked >= reachable:
             del self._open[order.id]

@@ -147,6 +147,8 @@ class Notes:
     def look_at_lease(self) -> None:
         """Note the epoch that the database holds now."""
         for row in self.world.committed("lease").values():
+            if row["epoch"] < max(self.lease_epochs, default=0):
+                self.lease_epochs.clear()  # another database: the epochs of the one before say nothing of it
             self.lease_epochs.setdefault(row["epoch"], self.world.mono_ns)
 
     def begin_life(self) -> None:

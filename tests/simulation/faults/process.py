@@ -293,7 +293,7 @@ def task_dies(stage: Stage) -> None:
 def cancelled_at_await(stage: Stage) -> None:
     """The order path's task is cancelled at one of its awaits while it sends."""
     world, chance = stage.world, Random(stage.number_of("hit"))
-    waits_until_s = world.elapsed_s + 300.0
+    waits_until_s = min(world.elapsed_s + 300.0, world.plan.chaos_s)
 
     def look() -> None:
         process = world.process
