@@ -200,7 +200,7 @@ def test_small_differences_are_reported_each_by_its_judge():
 
 
 def test_every_failpoint_has_a_script_and_a_place_in_the_schedule():
-    planned = {subject for name in ("failpoint", "first-start", "latch") for subject in KINDS[name].subjects}
+    planned = {subject for name in ("failpoint", "first-start", "latch", "restore") for subject in KINDS[name].subjects}
     assert planned == set(SCRIPTS) == set(NAMES)
 
 

@@ -111,7 +111,9 @@ async def read_rows(dsn: str) -> Rows:
 
 
 async def read_snapshot(connection: asyncpg.Connection) -> Rows:
-    """The same on a connection whose transaction is the caller's."""
+    """The same on a connection whose transaction is the caller's; nothing where there is no schema yet."""
+    if not await connection.fetchval("SELECT to_regclass('intents') IS NOT NULL"):
+        return Rows(instance="")
     intents = await connection.fetch("SELECT client_order_id, payload, epoch FROM intents")
     orders = await connection.fetch(
         "SELECT client_order_id, broker_order_id, status, filled_quantity, strategy FROM orders"

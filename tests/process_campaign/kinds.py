@@ -12,7 +12,7 @@ from quant_trading_system.persistence.lease import TTL_S
 from tests.process_campaign import judges
 from tests.process_campaign.full_disks import fill_the_database, fill_the_disk
 from tests.process_campaign.runs import ORDERED_STOP_SECONDS_MAX, REFUSED, Chain, Run
-from tests.process_campaign.scripts import FIRST_STARTS, LATCHING, run_failpoint
+from tests.process_campaign.scripts import FIRST_STARTS, LATCHING, RENEWING, run_failpoint
 from tests.process_campaign.stage import (
     READY_SECONDS_MAX,
     signal_group,
@@ -244,12 +244,13 @@ def ask_to_stop(chain: Chain, run: Run) -> None:
     chain.end(run)
 
 
-IN_PLACE = tuple(name for name in NAMES if name not in FIRST_STARTS + LATCHING)
+IN_PLACE = tuple(name for name in NAMES if name not in FIRST_STARTS + LATCHING + RENEWING)
 KINDS: dict[str, Kind] = {
     "random": Kind(play=at_random, subjects=("any instant",), wanted=1_000),
     "failpoint": Kind(play=run_failpoint, subjects=IN_PLACE, wanted=20),
     "first-start": Kind(play=run_failpoint, subjects=FIRST_STARTS, wanted=20, world_runs=6),
     "latch": Kind(play=run_failpoint, subjects=LATCHING, wanted=20, world_runs=1, closes=False),
+    "restore": Kind(play=run_failpoint, subjects=RENEWING, wanted=20, world_runs=1, closes=False),
     "recovery": Kind(play=five_times_in_recovery, subjects=("five deaths",), wanted=20),
     "sigstop": Kind(play=stand_still, subjects=("short", "long"), wanted=100),
     "takeover": Kind(play=lose_the_lease_while_standing, subjects=("paused leader",), wanted=20),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from quant_trading_system.core.failpoints import NAMES
+from tests.process_campaign import judges
 from tests.process_campaign.runs import Chain, Run
 from tests.process_campaign.stage import command, signal_group, status, wait_ended, wait_stopped, wait_until
 from tests.support.daemon_process import DaemonProcess
 
 REACHED_SECONDS_MAX = 8.0  # two renewals of the lease; orders come several a second
 STOP_SECONDS_MAX = 14.0
+START_SECONDS_MAX = 30.0
 LATCH_SECONDS_MAX = 8.0
 RESET_SECONDS_MAX = 40.0  # a reset asks for a reconciliation that found nothing
 
@@ -47,7 +50,7 @@ def run_failpoint(chain: Chain, run: Run) -> None:
 
 def while_trading(chain: Chain, run: Run) -> None:
     """At its start, or while it trades by itself."""
-    hit = run.rng.randint(1, 6) if run.subject in OFTEN else 1
+    hit = run.rng.randint(1, 4) if run.subject in OFTEN else 1
     daemon = chain.begin(run, f"{run.subject}:{hit}")
     finish(chain, run, daemon, REACHED_SECONDS_MAX)
 
@@ -56,6 +59,8 @@ def by_a_stop(chain: Chain, run: Run) -> None:
     """On the way down, with orders under way."""
     daemon = chain.begin(run, run.subject)
     time.sleep(run.rng.uniform(0.2, 1.2))
+    if run.subject.startswith("performers."):
+        wait_until(lambda: chain.stage.ledger().open_orders > 0, REACHED_SECONDS_MAX)
     signal_group(daemon, signal.SIGTERM)
     finish(chain, run, daemon, STOP_SECONDS_MAX)
 
@@ -160,6 +165,35 @@ def in_a_new_life(with_schema: bool) -> Script:
     return script
 
 
+def after_a_restore(chain: Chain, run: Run) -> None:
+    """On a backup that is older than what the state directory knows: ids are never repeated, and the books agree."""
+    stage = chain.stage
+    trade_and_die(chain, run)
+    backup = stage.back_up()
+    trade_and_die(chain, run)
+    stage.dsn = backup
+    before = {order.broker_order_id for order in stage.ledger().orders}
+    dying = stage.start(run.subject)
+    run.reached = wait_ended(dying, START_SECONDS_MAX) == -signal.SIGKILL
+    dying.end()
+    again = Run(kind=run.kind, subject=run.subject, seed=run.seed)
+    recovered = chain.begin(again)
+    time.sleep(1.0)
+    ledger, rows = stage.ledger(), stage.rows()
+    later = replace(ledger, orders=tuple(each for each in ledger.orders if each.broker_order_id not in before))
+    run.violations += [*again.violations, *judges.find_duplicates(ledger), *judges.find_unstored(later, rows)]
+    run.violations += chain.judge_quiet(recovered)
+    recovered.kill()
+    chain.over.append(run)
+
+
+def trade_and_die(chain: Chain, run: Run) -> None:
+    daemon = chain.begin(run)
+    wait_until(lambda: chain.stage.ledger().executed != {}, REACHED_SECONDS_MAX, 0.1)
+    time.sleep(run.rng.uniform(0.3, 1.0))
+    daemon.kill()
+
+
 def finish(chain: Chain, run: Run, daemon: DaemonProcess, seconds_max: float) -> None:
     """Wait for the death at the failpoint; who does not come by is killed, and the run does not count as reached."""
     code = wait_ended(daemon, seconds_max)
@@ -199,6 +233,7 @@ ENGAGING = tuple(
 )
 CLEARING = tuple(name for name in NAMES if name.startswith("latch.clear."))
 LATCHING = ENGAGING + CLEARING
+RENEWING = tuple(name for name in NAMES if name.startswith("instance.") and "_renew" in name)
 SPECIAL: dict[str, Script] = {
     **{name: by_a_stop for name in NAMES if name.startswith("stop.") or name.endswith(".left")},
     "lease.before_release": by_a_stop,
@@ -216,6 +251,7 @@ SPECIAL: dict[str, Script] = {
     **dict.fromkeys(CLEARING, by_a_reset),
     **{name: in_a_new_life(with_schema=False) for name in NAMES if name.startswith("migration.")},
     **{name: in_a_new_life(with_schema=True) for name in NAMES if name.startswith("instance.")},
+    **dict.fromkeys(RENEWING, after_a_restore),
 }
 SCRIPTS: dict[str, Script] = {name: SPECIAL.get(name, while_trading) for name in NAMES}
-FIRST_STARTS = tuple(name for name in NAMES if name.startswith(("migration.", "instance.")))
+FIRST_STARTS = tuple(name for name in NAMES if name.startswith(("migration.", "instance.")) and name not in RENEWING)

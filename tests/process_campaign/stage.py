@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -66,6 +67,7 @@ sizing = "fixed_fraction"
 parameters = { fast = 2, slow = 5, rsi = 3, oversold = 50, overbought = 50, strength_min = 0.0, cooldown_bars = 2 }
 """
 READY_SECONDS_MAX = 30.0
+COPY_SECONDS_MAX = 10.0
 POLL_S = 0.01
 
 
@@ -152,15 +154,23 @@ class Stage:
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         )
 
-    def on_database(self, statement: str) -> None:
-        async def execute() -> None:
-            connection = await asyncpg.connect(self.dsn)
-            try:
-                await connection.execute(statement)
-            finally:
-                await connection.close()
+    def back_up(self) -> str:
+        """A copy of the database as it is now, once the sessions of a daemon that died are gone; its DSN."""
+        name = urlsplit(self.dsn).path.removeprefix("/")
+        copy = f"{name}_{len(self.logs)}"
+        statement = f"CREATE DATABASE {copy} TEMPLATE {name}"
+        wait_until(lambda: self._has_copied(statement), COPY_SECONDS_MAX)
+        return self.servers.dsn(copy)
 
-        self.servers.runner.run(execute())
+    def _has_copied(self, statement: str) -> bool:
+        try:
+            self.servers.runner.run(_execute(self.servers.dsn("postgres"), statement))
+        except asyncpg.ObjectInUseError:
+            return False
+        return True
+
+    def on_database(self, statement: str) -> None:
+        self.servers.runner.run(_execute(self.dsn, statement))
 
     def latch_file(self, state: Path | None = None) -> str:
         return str(LatchFile((state or self.state) / FILE_NAME).read()[0].value)
@@ -236,3 +246,11 @@ def signal_group(daemon: DaemonProcess, number: int) -> None:
     """A signal to the process, if it still lives."""
     if daemon.popen.poll() is None:
         os.kill(daemon.pid, number)
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
