@@ -102,7 +102,7 @@ class Inbox:
 
     @property
     def is_empty(self) -> bool:
-        return not self._market and self.is_control_empty
+        return not self._market and not any(self._control)
 
     @property
     def is_control_empty(self) -> bool:

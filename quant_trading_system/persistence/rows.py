@@ -100,13 +100,15 @@ def _sql_type(name: str, annotation: object) -> str:
 def _value_of(name: str, sql_type: str) -> Callable[[Record], Value]:
     if sql_type == "jsonb":
         return lambda record: to_json(getattr(record, name))
-    if sql_type == "text":
-        return lambda record: _text(getattr(record, name))
-    return attrgetter(name)
+    get = attrgetter(name)
+    if sql_type != "text":
+        return get
 
+    def text(record: Record) -> Value:
+        value: str | None = get(record)
+        return value if value is None or "\0" not in value else clean(value)
 
-def _text(value: str | None) -> str | None:
-    return None if value is None else clean(value)
+    return text
 
 
 def _plan(

@@ -110,7 +110,9 @@ class Baselines:
     def _loss_from(self, mark_usd: Decimal | None) -> Decimal | None:
         if self.equity_usd is None or mark_usd is None or mark_usd <= ZERO:
             return None
-        return max(ZERO, (mark_usd - self.equity_usd) / mark_usd)
+        if self.equity_usd > mark_usd:
+            return ZERO
+        return (mark_usd - self.equity_usd) / mark_usd
 
     def _is_believable(self, equity_usd: Decimal, expected_usd: Decimal, mono_ns: int) -> bool:
         if _is_near(equity_usd, expected_usd):

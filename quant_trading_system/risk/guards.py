@@ -278,7 +278,7 @@ class Guards:
         )
         crossed = []
         for name, ratio, soft, hard in measures:
-            if ratio is None:
+            if not ratio:  # unknown, or nothing lost; a limit is more than 0
                 continue
             for kind, limit in (("soft", soft), ("hard", hard)):
                 if ratio >= limit:

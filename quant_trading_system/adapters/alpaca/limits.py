@@ -35,6 +35,9 @@ class Lane(IntEnum):
     POLL = 3
 
 
+_HIGHER = {lane: tuple(higher for higher in Lane if higher < lane) for lane in Lane}
+
+
 class RequestBudget:
     """At most `per_minute` requests in any sliding minute of venue time, the last `reserved` of them for cancels.
 
@@ -111,7 +114,7 @@ class RequestBudget:
         self._reported_until_ns = until_ns
 
     def _is_next(self, lane: Lane, ticket: object) -> bool:
-        if any(self._queues[higher] for higher in Lane if higher < lane):
+        if any([self._queues[higher] for higher in _HIGHER[lane]]):
             return False
         queue = self._queues[lane]
         return not queue or queue[0] is ticket

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quant_trading_system.core.effects import Effect
-from quant_trading_system.core.events import AnyEvent, MarketEvent, QuoteSeen, TimerFired
+from quant_trading_system.core.events import AnyEvent, BarSeen, QuoteSeen, StatusSeen, TimerFired, TradeSeen
 from tests.simulation.checkers.allowed import Allowed
 from tests.simulation.checkers.books import Books
 from tests.simulation.checkers.ending import Ending
@@ -28,6 +28,7 @@ __all__ = ["JUDGES", "Checkers"]
 JUDGES: tuple[type[Judge], ...] = (
     Wire, Allowed, Rates, OrderLife, Exposure, Books, Recovering, Ending, Sights,
 )  # fmt: skip
+MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 
 
 class Checkers:
@@ -64,7 +65,8 @@ class Checkers:
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         """The engine handled an event. Market data without an effect is by far the most there is."""
-        if isinstance(event, MarketEvent):
+        kind = type(event)
+        if kind in MARKET_KINDS:
             self._notes.hearing.feed_ns = event.mono_ns
             if isinstance(event, QuoteSeen):
                 self._notes.on_quote(event)
@@ -74,7 +76,7 @@ class Checkers:
         if effects:
             for judge in self._on_effects:
                 judge.on_effects(event, effects)
-        for judge in self._watchers.get(type(event), ()):
+        for judge in self._watchers.get(kind, ()):
             judge.on_step(event, effects)
         if isinstance(event, TimerFired) and event.name == "second":
             self._notes.look_at_lease()
