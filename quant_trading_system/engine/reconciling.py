@@ -47,6 +47,7 @@ UNEXPLAINED_KINDS = frozenset(
         DifferenceKind.CASH_GAP,
     }
 )
+SHARE_KINDS = UNEXPLAINED_KINDS - {DifferenceKind.CASH_GAP}
 DRIFT_LOCK = "drift: "
 """How the reason of a lock begins that the policy of reconciliation set."""
 
@@ -80,6 +81,7 @@ class Reconciling:
 
     @property
     def _is_deep_wanted(self) -> bool:
+        """For a while after its reason came up, and as long as a difference waits: else it would be seen anew."""
         since_ns = self._deep_since_mono_ns
         is_asked = since_ns is not None and self._desk.age_s(since_ns) <= DEEP_SECONDS
         return is_asked or self._desk.policy.has_open_differences
@@ -286,7 +288,7 @@ class Reconciling:
             started_mono_ns=event.started_mono_ns,
             mono_ns=desk.mono_ns,
             seen_client_ids={order.client_order_id for order in (*event.open_orders, *event.closed_orders)},
-            gaps={each.symbol: each.gap for each in differences if each.symbol is not None and each.gap},
+            gaps={each.symbol: each.gap for each in differences if each.symbol is not None and _may_be_filled(each)},
         ):
             self._flow.settle(outcome, source="reconciliation")
         if desk.ledger.cash_usd is None:  # after the fills of this very picture, which its cash already holds
@@ -368,3 +370,8 @@ class Reconciling:
                 reason=reason,
             )
         )
+
+
+def _may_be_filled(difference: Difference) -> bool:
+    """Whether the difference is of shares that an order without an answer may have moved."""
+    return difference.kind in SHARE_KINDS and not difference.moved_no_cash

@@ -59,6 +59,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     """The picture bears it out: it may be believed at once."""
     is_in_flux: bool = False
     """An order that is working could explain it by a fill that nobody told yet (fault C9)."""
+    moved_no_cash: bool = False
+    """Of shares: the cash is nearer to what we know than to what a fill of them would have left. No fill did it."""
 
 
 class OurBooks(Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from msgspec import structs
+
 from quant_trading_system.core.activities import NAME_CHANGE, MoneyClass, cash_moved, money_class, shares_moved
 from quant_trading_system.core.broker import Activity, BrokerPosition, Execution
 from quant_trading_system.core.events import BrokerSnapshot
@@ -56,8 +58,12 @@ class _Comparison:
             self._expect(fill, 1)
         yield from self._fill_differences(missing, inferred, changed_ids)
         yield from changes
-        yield from self._share_differences()
-        yield from self._cash_differences(is_in_flux=bool(inferred))
+        cash = list(self._cash_differences())
+        shares = self._weighed(list(self._share_differences()), cash)
+        yield from shares
+        if inferred or any(each.is_in_flux for each in shares):  # the same fill moves the cash
+            cash = [structs.replace(each, is_in_flux=each.kind is DifferenceKind.CASH_GAP) for each in cash]
+        yield from cash
 
     # fills
 
@@ -158,24 +164,42 @@ class _Comparison:
             gap=gap,
             quantity=held,
             price=price_of(self._shown.get(symbol)),
-            is_in_flux=self._may_be_a_fill(symbol, gap),
         )
 
-    def _may_be_a_fill(self, symbol: Symbol, gap: Decimal) -> bool:
-        """Whether the orders that work in the symbol could have moved so many shares."""
-        open_shares = sum(
-            (
-                order.open_quantity
-                for order in self._ours.orders
-                if order.symbol == symbol and not order.is_final and order.side.sign * gap > ZERO
-            ),
-            ZERO,
-        )
-        return abs(gap) <= open_shares
+    def _weighed(self, shares: Sequence[Difference], cash: Sequence[Difference]) -> list[Difference]:
+        """Whether fills of orders that work could have moved the shares: so many, and with them the cash.
+
+        Of one symbol the cash must be nearer to what the fill would leave than to what we know; of several, whose fills
+        may pay for each other, it must not be what we know to the cent.
+        """
+        if self._ours.cash_usd is None:
+            cash_gap_usd = None
+        else:
+            cash_gap_usd = sum((each.gap for each in cash if each.kind is DifferenceKind.CASH_GAP), ZERO)
+        moved = [each for each in shares if each.gap and each.kind is not DifferenceKind.CORPORATE_ACTION]
+        return [self._weigh(each, cash_gap_usd, is_alone=len(moved) == 1) if each in moved else each for each in shares]
+
+    def _weigh(self, difference: Difference, cash_gap_usd: Decimal | None, *, is_alone: bool) -> Difference:
+        gap = difference.gap
+        working = [
+            order
+            for order in self._ours.orders
+            if order.symbol == difference.symbol and not order.is_final and order.side.sign * gap > ZERO
+        ]
+        prices = [order.limit_price or order.stop_price or order.reference_price for order in working]
+        price = difference.price or max(prices, default=ZERO)
+        if cash_gap_usd is None:
+            moved_no_cash = False
+        elif is_alone and price:
+            moved_no_cash = abs(cash_gap_usd) < abs(cash_gap_usd + gap * price)
+        else:
+            moved_no_cash = not cash_gap_usd
+        may_be_a_fill = abs(gap) <= sum((order.open_quantity for order in working), ZERO)
+        return structs.replace(difference, is_in_flux=may_be_a_fill and not moved_no_cash, moved_no_cash=moved_no_cash)
 
     # cash
 
-    def _cash_differences(self, *, is_in_flux: bool) -> Iterator[Difference]:
+    def _cash_differences(self) -> Iterator[Difference]:
         if self._ours.cash_usd is None:
             return
         shown = self._snapshot.account.cash_usd
@@ -198,7 +222,6 @@ class _Comparison:
                 gap=shown - expected,
                 price=shown,
                 is_settled=takes_back,
-                is_in_flux=is_in_flux,
             )
 
     # inside

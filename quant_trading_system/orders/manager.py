@@ -75,6 +75,8 @@ class OrderManager:
         self._waiting: dict[BrokerOrderId, list[Order]] = {}
         """Orders that took the place of one that nobody here has seen yet, by its id."""
         self._strangers: dict[BrokerOrderId, list[Execution]] = {}
+        self._shown_strangers: set[BrokerOrderId] = set()
+        """Of the last picture: orders that bear no id of ours."""
         """Fills of orders that nobody here knew when they were booked."""
 
     # what is asked of it
@@ -166,6 +168,7 @@ class OrderManager:
     def meet(self, shown: Sequence[BrokerOrder], *, venue_ns: Nanos, mono_ns: MonoNanos) -> list[Outcome]:
         """Take over, open or closed, what belongs to orders of ours: their legs, and what took their place."""
         outcomes = []
+        self._shown_strangers = {each.broker_order_id for each in shown if self._find(each) is None}
         for picture in sorted(shown, key=lambda each: each.submitted_ns):
             if self._find(picture) is None and self._relative(picture) is not None:
                 work = self._adopt(picture, venue_ns=venue_ns, mono_ns=mono_ns)
@@ -223,11 +226,15 @@ class OrderManager:
         return outcome
 
     def _note_stranger(self, execution: Execution, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Outcome:
-        """A fill of an order that nobody here knows; it may be one of unknown fate, which learns of it with its id."""
+        """A fill of an order that nobody here knows; it may be one of unknown fate, which learns of it with its id.
+
+        An order that is shown with another's id is none of ours: its fills say nothing of those.
+        """
         if len(self._strangers) < STRANGERS_MAX:
             self._strangers.setdefault(execution.broker_order_id, []).append(execution)
         outcomes = []
-        for order in self.live(execution.symbol):
+        is_anothers = execution.broker_order_id in self._shown_strangers
+        for order in () if is_anothers else self.live(execution.symbol):
             work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
             suspect(work, execution.quantity * execution.side.sign)
             outcomes.append(self._finish(work))

@@ -170,17 +170,16 @@ class ReconcilePolicy:
         self._first_seen: dict[_Sighting, int] = {}
         self._subjects: dict[_Subject, int] = {}
         self._told: set[_Subject] = set()
-        self._waits_since_mono_ns: int | None = None
+        self._due_mono_ns: int | None = None
 
     @property
     def has_open_differences(self) -> bool:
         """Whether the last pass left a difference waiting for its second sighting."""
-        return self._waits_since_mono_ns is not None
+        return self._due_mono_ns is not None
 
     def wants_another_look(self, mono_ns: int) -> bool:
         """Whether what waits was first seen so long ago that the next pass decides."""
-        since_ns = self._waits_since_mono_ns
-        return since_ns is not None and mono_ns - since_ns >= CONFIRMATION_SECONDS_MIN * NANOS_PER_SECOND
+        return self._due_mono_ns is not None and mono_ns >= self._due_mono_ns
 
     def decide(
         self,
@@ -205,7 +204,7 @@ class ReconcilePolicy:
             subject = (difference.kind, difference.key)
             seen[sighting] = self._first_seen.get(sighting, mono_ns)
             subjects[subject] = self._subjects.get(subject, mono_ns)
-            is_confirmed = _is_confirmed(difference, seen[sighting], subjects[subject], mono_ns)
+            is_confirmed = mono_ns >= _due_ns(difference, seen[sighting], subjects[subject])
             if is_confirmed and difference.kind is DifferenceKind.MISSING_ORDER and subject in self._told:
                 actions.append(_lock(difference))  # it was said; the lock stays fresh as long as it lasts
                 told.add(subject)
@@ -214,22 +213,24 @@ class ReconcilePolicy:
                 told.add(subject)
             decided = _actions(difference, is_confirmed=is_confirmed, is_first_pass=is_first_pass)
             if any(isinstance(action, Wait) for action in decided):
-                waits.append(seen[sighting])
+                waits.append(_due_ns(difference, seen[sighting], subjects[subject]))
                 wait = Wait(difference=difference, is_first=subject not in self._subjects)
                 decided = [wait if isinstance(action, Wait) else action for action in decided]
             actions.extend(decided)
         if is_partial:
             seen, subjects, told = {**self._first_seen, **seen}, {**self._subjects, **subjects}, self._told | told
-            waits += [] if self._waits_since_mono_ns is None else [self._waits_since_mono_ns]
+            waits += [] if self._due_mono_ns is None else [self._due_mono_ns]
         self._first_seen, self._subjects, self._told = seen, subjects, told
-        self._waits_since_mono_ns = min(waits, default=None)
+        self._due_mono_ns = min(waits, default=None)
         return (*actions, *_degrade_for_many(actions))
 
 
-def _is_confirmed(difference: Difference, seen_ns: int, subject_ns: int, mono_ns: int) -> bool:
-    if mono_ns - subject_ns >= FLUX_SECONDS_MAX * NANOS_PER_SECOND:
-        return True
-    return not difference.is_in_flux and mono_ns - seen_ns >= CONFIRMATION_SECONDS_MIN * NANOS_PER_SECOND
+def _due_ns(difference: Difference, seen_ns: int, subject_ns: int) -> int:
+    """From when on another sighting confirms it."""
+    in_the_end_ns = subject_ns + int(FLUX_SECONDS_MAX * NANOS_PER_SECOND)
+    if difference.is_in_flux:
+        return in_the_end_ns
+    return min(in_the_end_ns, seen_ns + int(CONFIRMATION_SECONDS_MIN * NANOS_PER_SECOND))
 
 
 def _actions(difference: Difference, *, is_confirmed: bool, is_first_pass: bool) -> list[Action]:

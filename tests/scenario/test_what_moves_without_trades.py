@@ -358,7 +358,11 @@ def test_a_fill_that_only_the_status_tells_is_booked_to_its_strategy_and_the_rea
 
 
 @pytest.mark.fault("C9")
-def test_a_gap_that_a_working_order_may_explain_waits_longer_and_is_judged_in_the_end():
+@pytest.mark.invariant("I15")
+@pytest.mark.parametrize(("paid_usd", "believed_early"), [(Decimal(1_000), {}), (Decimal(0), {SYMBOL: Decimal(10)})])
+def test_a_gap_that_a_working_order_may_explain_waits_longer_where_the_cash_moved_with_it(
+    paid_usd: Decimal, believed_early: dict[Symbol, Decimal]
+):
     floor = scripted_floor()
     resting = {"symbol": SYMBOL, "qty": Decimal(20), "side": "buy", "type": "limit", "time_in_force": "day"}
     floor.exchange.external_order(OrderRequest(**resting, limit_price=Decimal(50)))  # type: ignore[arg-type]
@@ -371,9 +375,11 @@ def test_a_gap_that_a_working_order_may_explain_waits_longer_and_is_judged_in_th
         position_qty=Decimal(10),
         position_cost=Decimal(1_000),
     )
-    floor.filter_snapshot = lambda shown: structs.replace(shown, activities=())
+    floor.filter_snapshot = lambda shown: structs.replace(
+        shown, activities=(), account=structs.replace(shown.account, cash_usd=shown.account.cash_usd - paid_usd)
+    )
     floor.advance(40)
-    assert floor.positions() == {}
+    assert floor.positions() == believed_early
     floor.advance(45)
     assert floor.positions() == {SYMBOL: Decimal(10)}
 
