@@ -121,7 +121,13 @@ class Reconciling:
         desk.portfolio.restore_targets(
             {(book.strategy, book.symbol): book.quantity for book in event.books if book.strategy != EXTERNAL}
         )
-        for effect in desk.orders.restore(event.orders, mono_ns=desk.mono_ns, recent=event.recent):
+        for effect in desk.orders.restore(
+            event.orders,
+            mono_ns=desk.mono_ns,
+            recent=event.recent,
+            fills=event.fills,
+            known_executions=event.known_executions,
+        ):
             desk.emit(effect)
 
     def _restore_locks(self, event: Restored) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from quant_trading_system.core.broker import BrokerOrder
-from quant_trading_system.core.events import RestoredOrder
+from quant_trading_system.core.events import RestoredFill, RestoredOrder
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.types import MonoNanos, Nanos, OrderClass
 from quant_trading_system.core.values import Allocation, Approved
@@ -39,8 +40,19 @@ def approved_order(approved: Approved, *, venue_ns: Nanos, mono_ns: MonoNanos) -
     )
 
 
-def restored_order(saved: RestoredOrder, *, mono_ns: MonoNanos) -> Order:
-    """An order of an earlier life. What had no clear state then is UNKNOWN now."""
+def restored_order(
+    saved: RestoredOrder,
+    *,
+    mono_ns: MonoNanos,
+    fills: Sequence[RestoredFill] = (),
+    cumulatives: Sequence[Decimal] = (),
+) -> Order:
+    """An order of an earlier life. What had no clear state then is UNKNOWN now.
+
+    Args:
+        fills: its executions that are booked, as far as their numbers are known.
+        cumulatives: the cumulative quantities of all of its executions that are booked.
+    """
     known = Status.__members__.get(saved.status, Status.UNKNOWN)
     is_doubtful = known in TERMINAL or known in (Status.READY, Status.SENDING, Status.UNKNOWN)
     order = Order(
@@ -69,10 +81,26 @@ def restored_order(saved: RestoredOrder, *, mono_ns: MonoNanos) -> Order:
     order.exists_at_broker = saved.exists_at_broker
     order.sent_ns = saved.created_ns  # it may have been sent
     order.broker_order_id = saved.broker_order_id
-    order.shown_filled = order.base_filled = saved.filled_quantity
-    order.base_value_usd = saved.filled_value_usd
+    order.shown_filled = saved.filled_quantity
+    _restore_executions(order, saved, fills, cumulatives)
     order.unknown_since_mono_ns = mono_ns if is_doubtful else None
     return order
+
+
+def _restore_executions(
+    order: Order, saved: RestoredOrder, fills: Sequence[RestoredFill], cumulatives: Sequence[Decimal]
+) -> None:
+    """What the books hold of it is explained; what only its status told is still to come (I5)."""
+    for each in fills:
+        execution = each.execution
+        order.executions[execution.cumulative_quantity] = (execution.quantity, execution.price)
+        order.last_execution_ns = max(order.last_execution_ns, execution.venue_ns)
+        if each.is_inferred:
+            order.inferred.add(execution.cumulative_quantity)
+    order.base_filled = max((each for each in cumulatives if each not in order.executions), default=ZERO)
+    if order.base_filled:
+        value_usd = sum((quantity * price for quantity, price in order.executions.values()), ZERO)
+        order.base_value_usd = max(ZERO, saved.filled_value_usd - value_usd)
 
 
 def external_order(shown: BrokerOrder, *, replaced: Order | None, venue_ns: Nanos, mono_ns: MonoNanos) -> Order:

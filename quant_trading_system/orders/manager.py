@@ -15,7 +15,7 @@ from msgspec import structs
 
 from quant_trading_system.core.broker import BrokerOrder, Execution
 from quant_trading_system.core.effects import CancelOrder, Effect
-from quant_trading_system.core.events import Event, OrderAnswered, OrderUpdated, RestoredOrder
+from quant_trading_system.core.events import Event, OrderAnswered, OrderUpdated, RestoredFill, RestoredOrder
 from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.types import (
     NANOS_PER_MINUTE,
@@ -107,16 +107,36 @@ class OrderManager:
         return self._adopt(shown, venue_ns=venue_ns, mono_ns=mono_ns).order
 
     def restore(
-        self, orders: Sequence[RestoredOrder], *, mono_ns: MonoNanos, recent: Sequence[RecentOrder] = ()
+        self,
+        orders: Sequence[RestoredOrder],
+        *,
+        mono_ns: MonoNanos,
+        recent: Sequence[RecentOrder] = (),
+        fills: Sequence[RestoredFill] = (),
+        known_executions: Sequence[tuple[BrokerOrderId, Decimal]] = (),
     ) -> list[Effect]:
         """Take over the orders of an earlier life; ask about each whose fate it did not know.
 
-        `recent` are its final orders of the last day, which still count in rates, turnover and cooldowns.
+        Args:
+            recent: its final orders of the last day, which still count in rates, turnover and cooldowns.
+            fills: its newest executions that are booked, with their numbers.
+            known_executions: all of them that count as booked, by order and cumulative quantity.
         """
+        of_order: dict[BrokerOrderId, list[RestoredFill]] = {}
+        for each in fills:
+            of_order.setdefault(each.execution.broker_order_id, []).append(each)
+        cumulatives: dict[BrokerOrderId, list[Decimal]] = {}
+        for order_id, cumulative in known_executions:
+            cumulatives.setdefault(order_id, []).append(cumulative)
         self._restored_recent = deque(sorted(recent, key=_counts_from_ns))
         effects: list[Effect] = []
         for saved in orders:
-            order = restored_order(saved, mono_ns=mono_ns)
+            order = restored_order(
+                saved,
+                mono_ns=mono_ns,
+                fills=() if saved.broker_order_id is None else of_order.get(saved.broker_order_id, ()),
+                cumulatives=() if saved.broker_order_id is None else cumulatives.get(saved.broker_order_id, ()),
+            )
             self._keep(order)
             if not order.is_external:
                 self._recent.append((order.created_ns, order))

@@ -160,7 +160,7 @@ def replaced_outside(stage: Stage) -> None:
         if granted(lambda: exchange.replace(order.id, OrderChange.from_body({"limit_price": str(price)}))):
             stage.reach()
             stage.world.pump()
-        if left > 1:
+        if left > 1 and not stage.is_over:
             stage.later(0.5, lambda: replace(left - 1))
 
     _when_ours_is_open(stage, lambda: replace(int(stage.number_of("times"))))

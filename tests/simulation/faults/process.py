@@ -91,14 +91,14 @@ def kill(stage: Stage) -> None:
     elif by == "between_check_and_write":
         _at_next_post(stage, engage)
     else:
-        stage.world.at_failpoint(AFTER_COMMIT, engage)
+        stage.at_end(stage.world.at_failpoint(AFTER_COMMIT, engage))
     _reset_later(stage, stage.number_of("reset_after_s"))
 
 
 def _until_done(stage: Stage, act: Callable[[], None], done: list[None]) -> None:
     def again(left: int) -> None:
         act()
-        if not done and left:
+        if not done and left and not stage.is_over:
             stage.later(1.0, lambda: again(left - 1))
 
     again(60)
@@ -303,7 +303,7 @@ def cancelled_at_await(stage: Stage) -> None:
                 stage.reach()
                 gateway.task.cancel()
                 return
-        if world.elapsed_s < waits_until_s:
+        if world.elapsed_s < waits_until_s and not stage.is_over:
             stage.later(chance.uniform(0.001, 0.02) if world.is_order_young() else 0.25, look)
 
     look()

@@ -225,12 +225,29 @@ def test_after_a_restart_fills_that_were_known_are_not_counted_again():
     order = saved(
         status="PARTIAL", broker_order_id=BROKER_ID, filled_quantity=Decimal(40), filled_value_usd=Decimal(2_000)
     )
-    assert desk.orders.restore([order], mono_ns=desk.stamps["mono_ns"]) == []
+    known = [(BROKER_ID, Decimal(40))]
+    assert desk.orders.restore([order], mono_ns=desk.stamps["mono_ns"], known_executions=known) == []
     desk.order = next(desk.orders.live())
     assert desk.order.open_quantity == 60
     desk.fill(40, 40)
     assert desk.order.filled_quantity == 40
     desk.seconds = 1
+    desk.fill(60, 100)
+    assert desk.order.is_final
+    assert desk.order.filled_value_usd == 5_000
+
+
+@pytest.mark.fault("F6")
+@pytest.mark.invariant("I5")
+def test_after_a_restart_what_only_a_status_showed_as_filled_still_counts_as_open():
+    desk = Desk(next_sequence=8)
+    order = saved(
+        status="FILLED", broker_order_id=BROKER_ID, filled_quantity=Decimal(100), filled_value_usd=Decimal(2_000)
+    )
+    known = [(BROKER_ID, Decimal(40))]
+    desk.orders.restore([order], mono_ns=desk.stamps["mono_ns"], known_executions=known)
+    assert desk.orders.open_quantities(IBM) == (60, 0, True)
+    desk.order = next(desk.orders.live())
     desk.fill(60, 100)
     assert desk.order.is_final
     assert desk.order.filled_value_usd == 5_000
