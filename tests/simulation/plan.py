@@ -17,7 +17,7 @@ from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, Choice, Kind
 
 RUN_S = 1800.0
 """Half an hour of the market, in its own seconds. Where venue time runs faster than the daemon's, a run is shorter."""
-HEAL_S = 130.0
+HEAL_S = 110.0
 """Quarantine (60 s), two periods of reconciliation, five seconds, and room to show that trading goes on."""
 QUIET_S = 20.0
 """Nothing happens to the daemon before it had time to start."""
@@ -65,9 +65,9 @@ class Plan(Struct, frozen=True):
         return self.run_s - HEAL_S
 
 
-SPEEDS = (1.0, *(5.0,) * 6, *(6.0,) * 33)
-"""Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in five minutes of timers and ages
-costs a sixth. Few seeds have both in step, as paper and live do."""
+SPEEDS = (1.0, *(6.0,) * 9, *(8.0,) * 30)
+"""Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in four or five minutes of timers
+and ages costs a seventh. Few seeds have both in step, as paper and live do."""
 SWITCHES: dict[str, Parameter] = {
     "venue_speed": Choice(SPEEDS),
     "symbols": Choice((1.0, 2.0, 2.0, 3.0)),
