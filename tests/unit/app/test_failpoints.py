@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from quant_trading_system.app.failpoints import VARIABLE, install_failpoints, read_failpoints
+from quant_trading_system.app.failpoints import install_failpoints, read_failpoints
 from quant_trading_system.app.settings import load
+from quant_trading_system.app.settings.layers import FAILPOINT_VARIABLE as VARIABLE
 from quant_trading_system.core.errors import ConfigurationError, OperatorError
 from quant_trading_system.core.failpoints import failpoint, install
 from quant_trading_system.core.types import Mode
