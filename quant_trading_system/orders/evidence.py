@@ -88,6 +88,8 @@ def _flaw(order: Order, execution: Execution) -> str:
         return "overlaps another one"
     if end > order.echoed_quantity > ZERO and begin > order.executed_quantity:
         return "is beyond the order, and what would lie between is not known"
+    if begin >= order.echoed_quantity > ZERO:
+        return "moves shares after the last one of the order"
     return ""
 
 

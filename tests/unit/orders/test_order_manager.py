@@ -270,15 +270,19 @@ def test_filled_and_cancelled_is_a_contradiction_that_fills_win():
 
 @pytest.mark.fault("C4")
 @pytest.mark.invariant("I14")
-def test_more_than_was_ordered_locks_the_symbol():
+def test_more_than_was_ordered_locks_the_symbol_and_counts_by_the_word_of_the_activities():
     desk = Desk()
-    desk.working()
+    order = desk.working()
     desk.seconds = 1
     desk.fill(100, 100)
     outcome = desk.fill(10, 110)
-    assert booked(outcome) == 10
+    assert booked(outcome) == 0
     assert outcome.lock_symbol is not None
+    assert outcome.reconcile is not None
     assert "overfill" in codes(outcome)
+    settled = desk.orders.note_execution(desk.execution(10, 110), **desk.stamps)
+    assert order.executed_quantity == 110
+    assert "overfill" in codes(settled)
 
 
 @pytest.mark.fault("C4")
