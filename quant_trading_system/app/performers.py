@@ -36,6 +36,7 @@ from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
 from quant_trading_system.core.types import BrokerOrderId
 
+STOP_SECONDS_MAX = 1.0
 TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
 CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # the last one repeats: a kill is not given up (fault E10)
 CANCEL_ALL_TRIES_MAX = 10_000  # a day of a broker that does not answer
@@ -100,6 +101,15 @@ class Performers:
     @property
     def tasks(self) -> int:
         return len(self._running)
+
+    async def stop(self) -> None:
+        """Give what is under way a moment, then end it: a stop must not wait until an absent broker is back."""
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
+        for task in tuple(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
 
     def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         if len(self._running) >= TASKS_MAX:

@@ -265,6 +265,7 @@ def _build(
         allow_healing=parts.healer.on_answer,
         refusal_to_cancel=lambda is_urgent: parts.lease.refusal_to_cancel(is_urgent=is_urgent),
     )
+    stack.push_async_callback(parts.performers.stop)
     parts.port.read_view = parts.engine.view
 
 

@@ -25,12 +25,7 @@ def statement_fails(stage: Stage) -> None:
 
 def database_slow(stage: Stage) -> None:
     delay_s = stage.number_of("delay_s")
-    delays = stage.world.database.delays_s
-    before = dict(delays)
-    for way in delays:
-        delays[way] = (delay_s, delay_s)
-    stage.reach()
-    stage.at_end(lambda: delays.update(before))
+    _slow(stage, stage.world.database.slowness_s, delay_s)
 
 
 def _trouble(stage: Stage, trouble: Trouble) -> None:
@@ -60,10 +55,14 @@ def redis_down(stage: Stage) -> None:
 
 
 def redis_slow(stage: Stage) -> None:
-    redis = stage.world.redis
-    before, redis.delay_s = redis.delay_s, stage.number_of("delay_s")
+    _slow(stage, stage.world.redis.slowness_s, stage.number_of("delay_s"))
+
+
+def _slow(stage: Stage, slowness_s: list[float], delay_s: float) -> None:
+    """Two may overlap; each takes its own away."""
+    slowness_s.append(delay_s)
     stage.reach()
-    stage.at_end(lambda: setattr(redis, "delay_s", before))
+    stage.at_end(lambda: slowness_s.remove(delay_s))
 
 
 def redis_flushed(stage: Stage) -> None:

@@ -41,6 +41,8 @@ class DatabaseModel:
         self._now_s = now_s
         self.tables = Tables()
         self.delays_s = dict(DELAYS_S)
+        self.slowness_s: list[float] = []
+        """What every statement takes instead, for as long as it is listed; the longest counts."""
         self.troubles: list[Trouble] = []
         self.advisory: dict[int, Session] = {}
         self.waiting: list[Operation] = []
@@ -149,12 +151,14 @@ class DatabaseModel:
     @property
     def is_well(self) -> bool:
         """Whether a statement meets nothing but its usual delay."""
-        return not self.troubles and not self.is_silent
+        return not self.troubles and not self.is_silent and not self.slowness_s
 
     def now_s(self) -> float:
         return self._now_s() if self._now_s is not None else asyncio.get_running_loop().time()
 
     def delay_s(self, way: str) -> float:
+        if self.slowness_s:
+            return max(self.slowness_s)
         low, high = self.delays_s[way]
         return low if low == high else low + (high - low) * self._rng.random()
 

@@ -26,6 +26,8 @@ class RedisModel:
         self.is_silent = False
         """Takes bytes and answers none."""
         self.delay_s = 0.0
+        self.slowness_s: list[float] = []
+        """What every command takes instead, for as long as it is listed; the longest counts."""
         self.published: dict[str, int] = {}
         self._values: dict[str, tuple[Any, float | None]] = {}
         self._backup: dict[str, tuple[Any, float | None]] = {}
@@ -74,11 +76,12 @@ class RedisModel:
         """Wait for the server as redis-py does: a socket that says nothing for `ANSWER_SECONDS_MAX` is given up."""
         if not self.is_up:
             raise NotConnected("Error 111 connecting to the server. Connection refused.")
-        if self.is_silent or self.delay_s > ANSWER_SECONDS_MAX:
+        delay_s = max(self.slowness_s, default=self.delay_s)
+        if self.is_silent or delay_s > ANSWER_SECONDS_MAX:
             await asyncio.sleep(ANSWER_SECONDS_MAX)
             raise NoAnswer("Timeout reading from the server")
-        if self.delay_s:
-            await asyncio.sleep(self.delay_s)
+        if delay_s:
+            await asyncio.sleep(delay_s)
             if not self.is_up:
                 raise NotConnected("Connection closed by server.")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quant_trading_system.app.kill_latch import KillLatch
-from quant_trading_system.app.performers import Performers
+from quant_trading_system.app.performers import STOP_SECONDS_MAX, Performers
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import (
@@ -37,7 +37,7 @@ from quant_trading_system.core.events import (
     OrderAnswered,
 )
 from quant_trading_system.core.records import EquityRecord, Record
-from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, Latch, Nanos, Store
+from quant_trading_system.core.types import NANOS_PER_SECOND, BrokerOrderId, ClientOrderId, Latch, Nanos, Store
 from tests.support.virtual_loop import run_virtual
 from tests.unit.adapters.builders import START_NS, LoopClock
 from tests.unit.app.fakes import (
@@ -88,6 +88,7 @@ class Shell:
         )
         self.clock = clock
         self.performers: Performers
+        self.stopped_in_s = 0.0
 
     def perform(
         self, *effects: Effect, seconds: float = 60.0, before_end: Callable[[], None] = lambda: None
@@ -117,6 +118,9 @@ class Shell:
                 before_end()
                 for task in running:
                     task.cancel()
+                began_ns = self.clock.mono_ns()
+                await self.performers.stop()
+                self.stopped_in_s = (self.clock.mono_ns() - began_ns) / NANOS_PER_SECOND
 
         run_virtual(main())
         return drain(self.inbox)
@@ -224,6 +228,16 @@ def test_everything_is_cancelled_again_and_again_until_the_broker_shows_nothing_
     assert shell.cancel.cancel_alls == works_at
     assert shell.read.orders == []
     assert isinstance(events[-1], BrokerSnapshot)  # and it is looked at what is left
+
+
+@pytest.mark.fault("E10")
+def test_a_stop_does_not_wait_for_a_broker_that_never_cancels_everything(shell: Shell):
+    shell.read.orders = [shown(1)]
+    shell.cancel.error = Unavailable("503")
+    shell.perform(CancelEverything(reason="kill"), seconds=120.0)
+    assert shell.cancel.cancel_alls > 9
+    assert 0.0 < shell.stopped_in_s <= 2 * STOP_SECONDS_MAX
+    assert shell.performers.tasks == 0
 
 
 def test_two_commands_to_cancel_everything_run_once(shell: Shell):
