@@ -234,6 +234,7 @@ def test_everything_is_cancelled_again_and_again_until_the_broker_shows_nothing_
 def test_a_stop_does_not_wait_for_a_broker_that_never_cancels_everything(shell: Shell):
     shell.read.orders = [shown(1)]
     shell.cancel.error = Unavailable("503")
+    shell.cancel.works_at = 1_000_000
     shell.perform(CancelEverything(reason="kill"), seconds=120.0)
     assert shell.cancel.cancel_alls > 9
     assert 0.0 < shell.stopped_in_s <= 2 * STOP_SECONDS_MAX
