@@ -134,6 +134,8 @@ class Books(Judge):
     # at the end
 
     def at_end(self) -> None:
+        if not self.notes.is_quiet:
+            return
         stored = Journal()
         stored.begin(self.world.committed("fills").values(), self.world.committed("fill_corrections").values())
         self._judge_stored_fills(stored)

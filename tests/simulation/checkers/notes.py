@@ -40,6 +40,8 @@ from tests.simulation.checkers.journal import Journal
 from tests.simulation.checkers.seam import Truth, World
 
 SECOND_NS = 1_000_000_000
+QUIET_S = 16.0
+"""A period of reconciliation, and a second for the stores."""
 
 
 class Story(Struct):
@@ -134,6 +136,16 @@ class Notes:
     def has_planned(self, *kinds: str) -> bool:
         """Whether the plan holds a fault of these kinds."""
         return any(fault.kind in kinds for fault in self.world.plan.faults)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing happened at the exchange for so long that everybody must have heard and stored it.
+
+        Strategies keep still at the end, but a stop trades when the market says so.
+        """
+        newest_ns = max((order.updated_at_ns for order in self.truth.orders()), default=0)
+        speed = self.world.plan.switches.get("venue_speed", 1.0)
+        return self.world.exchange.now_ns - newest_ns > QUIET_S * speed * SECOND_NS
 
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
