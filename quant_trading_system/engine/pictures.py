@@ -77,7 +77,10 @@ class Pictures:
                 is_awaited = event.since_ns is not None and order.created_ns > event.since_ns and not order.is_external
                 is_older = is_awaited and not self._has_lasted(order, None)
             elif picture.filled_quantity < order.filled_quantity:
-                is_older = not _is_newer(picture, order) and not self._has_lasted(order, picture)
+                is_newer = _is_newer(picture, order)
+                is_older = not is_newer and not self._has_lasted(order, picture)
+                if is_newer and order.executed_quantity <= picture.filled_quantity:
+                    self.claims.append(picture)  # taken back before its execution was ever told here
             else:
                 self._older.pop(order.client_order_id, None)
                 is_older = False

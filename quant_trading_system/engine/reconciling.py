@@ -28,7 +28,7 @@ from quant_trading_system.engine.repairing import BEGINNING, DRIFT, Repairing
 from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.ids import is_foreign
 from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, RaiseAlert, Wait, diff
-from quant_trading_system.orders.status import CORRECTIONS
+from quant_trading_system.orders.status import CORRECTIONS, TERMINAL
 
 EXTERNAL = StrategyId("external")
 DEEP_NS = 96 * 3_600 * NANOS_PER_SECOND
@@ -37,6 +37,8 @@ DEEP_SECONDS = 120.0
 """So long after its reason came up every pass reads that far back."""
 DEEP_WAIT_SECONDS_MAX = 15.0
 """So long a difference without reason waits for a pass that reads further back; then it is judged without."""
+UNEXPLAINED_SECONDS = 15.0
+"""So long fills that a final word told wait for their executions; then passes read back to the order itself."""
 OVERLAP_NS = NANOS_PER_SECOND
 UNEXPLAINED_KINDS = frozenset(
     {
@@ -77,7 +79,18 @@ class Reconciling:
         """Since when, in venue time, the next pass must list orders and executions; None: as far as the start says."""
         if self._good_pass_ns is None:
             return None
-        return Nanos(self._desk.venue_ns - DEEP_NS) if self._is_deep_wanted else self._good_pass_ns
+        is_deep = self._is_deep_wanted or self._has_unexplained_fills
+        return Nanos(self._desk.venue_ns - DEEP_NS) if is_deep else self._good_pass_ns
+
+    @property
+    def _has_unexplained_fills(self) -> bool:
+        """Whether a final word told of fills that no execution has explained since: it may have been taken back."""
+        return any(
+            order.status in TERMINAL
+            and order.filled_quantity > order.executed_quantity
+            and self._desk.age_s(order.status_mono_ns) >= UNEXPLAINED_SECONDS
+            for order in self._desk.orders.live()
+        )
 
     @property
     def _is_deep_wanted(self) -> bool:

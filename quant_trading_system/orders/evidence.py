@@ -145,7 +145,7 @@ def take_picture(work: Work, shown: BrokerOrder, *, event_word: str | None = Non
         work.alert(Severity.WARNING, "unknown_event", f"trade_updates said {event_word!r}")
         work.reconcile(f"unknown event {event_word!r}")
     if age_ns >= 0 and is_credible:
-        _take_status(work, shown, event_word)
+        _take_status(work, shown, event_word, is_pass=is_pass)
 
 
 def step(work: Work, trigger: Trigger) -> bool:
@@ -303,7 +303,7 @@ def _take_filled(work: Work, shown_filled: Decimal, *, is_pass: bool) -> bool:
     return True
 
 
-def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None:
+def _take_status(work: Work, shown: BrokerOrder, event_word: str | None, *, is_pass: bool) -> None:
     order = work.order
     trigger = EVENT_WORDS.get(event_word or "", meaning(shown.status))
     is_news = shown.updated_ns > order.broker_updated_ns
@@ -319,8 +319,9 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None) -> None
     if not step(work, trigger):
         order.contradiction = (shown.status, shown.updated_ns)
         return
-    if trigger is Trigger.LAST_FILL:
-        order.shown_filled = max(order.shown_filled, order.quantity)  # whatever the number beside the word says
+    if trigger is Trigger.LAST_FILL and not is_pass:
+        # whatever the number beside the word says; in a whole pass that number holds: shares may be taken back
+        order.shown_filled = max(order.shown_filled, order.quantity)
     order.broker_status = shown.status
     order.broker_updated_ns = max(order.broker_updated_ns, shown.updated_ns)
     if trigger is Trigger.REJECT and not order.reason:
