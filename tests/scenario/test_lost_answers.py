@@ -553,6 +553,24 @@ def test_a_fill_of_a_stranger_keeps_an_order_of_unknown_fate_from_being_absent_a
     floor.must_agree()
 
 
+@pytest.mark.fault("C11")
+@pytest.mark.invariant("I15")
+def test_a_fill_that_the_picture_shows_as_the_owners_keeps_no_order_from_being_absent():
+    floor = scripted_floor()
+    floor.on_post = lose(floor)
+    floor.filter_update = lambda _update: []
+    floor.decide(Direction.LONG)
+    floor.on_post = None
+    assert floor.engine.unknown_orders == 1
+    theirs = OrderRequest(symbol=SYMBOL, qty=Decimal(3), side="buy", type="market", time_in_force="day")  # type: ignore[arg-type]
+    floor.exchange.external_order(theirs)
+    floor.advance(200)
+    assert floor.books()["external"] == 3
+    assert not floor.alerted("order_suspected")
+    assert floor.alerted("order_absent")
+    assert floor.engine.unknown_orders == 0
+
+
 def test_a_person_may_let_an_order_be_absent_that_the_broker_only_seemed_to_have():
     floor = scripted_floor()
     floor.on_post = lambda approved, _submit: floor.in_doubt(approved, is_duplicate=True)
