@@ -562,7 +562,7 @@ def test_a_fill_that_the_picture_shows_as_the_owners_keeps_no_order_from_being_a
     floor.decide(Direction.LONG)
     floor.on_post = None
     assert floor.engine.unknown_orders == 1
-    theirs = OrderRequest(symbol=SYMBOL, qty=Decimal(3), side="buy", type="market", time_in_force="day")  # type: ignore[arg-type]
+    theirs = OrderRequest(symbol=SYMBOL, qty=Decimal(3), side="buy", type="market", time_in_force="day")
     floor.exchange.external_order(theirs)
     floor.advance(200)
     assert floor.books()["external"] == 3
