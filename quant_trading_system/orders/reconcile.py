@@ -159,6 +159,16 @@ Action = (
     | Wait
 )
 
+OF_SHARES = frozenset(
+    {
+        DifferenceKind.PHANTOM_POSITION,
+        DifferenceKind.LOST_POSITION,
+        DifferenceKind.QUANTITY_GAP,
+        DifferenceKind.SIGN_FLIP,
+    }
+)
+"""One gap of shares has another of these names as soon as we trade beside it; seen again it is the same."""
+
 _Sighting = tuple[DifferenceKind, str, Decimal]
 _Subject = tuple[DifferenceKind, str]
 
@@ -200,8 +210,9 @@ class ReconcilePolicy:
         waits: list[int] = []
         told: set[_Subject] = set()
         for difference in differences:
-            sighting = (difference.kind, difference.key, difference.gap)
-            subject = (difference.kind, difference.key)
+            kind = DifferenceKind.QUANTITY_GAP if difference.kind in OF_SHARES else difference.kind
+            sighting = (kind, difference.key, difference.gap)
+            subject = (kind, difference.key)
             seen[sighting] = self._first_seen.get(sighting, mono_ns)
             subjects[subject] = self._subjects.get(subject, mono_ns)
             is_confirmed = mono_ns >= _due_ns(difference, seen[sighting], subjects[subject])

@@ -169,6 +169,14 @@ def test_another_quantity_is_adjusted_after_two_sightings_and_the_symbol_locked(
     assert seen_at((0, books, shown), (15, books, shown)) == [[Wait], [AdjustPosition, LockSymbol, RaiseAlert]]
 
 
+@pytest.mark.fault("C6")
+@pytest.mark.invariant("I15")
+def test_a_gap_of_shares_is_the_same_gap_whatever_we_hold_beside_it():
+    first = (0, ours(), snapshot(positions=(position(100),)))
+    second = (15, ours(IBM=42), snapshot(positions=(position(142),)))
+    assert seen_at(first, second) == [[Wait], [AdjustPosition, LockSymbol, RaiseAlert]]
+
+
 @pytest.mark.fault("C7")
 def test_a_position_of_the_other_sign_locks_at_once_and_is_adjusted_after_two_sightings():
     shown = snapshot(positions=(position(-50),))
