@@ -28,6 +28,7 @@ from quant_trading_system.engine.repairing import BEGINNING, DRIFT, Repairing
 from quant_trading_system.ledger.fills import BookedFill
 from quant_trading_system.orders.ids import is_foreign
 from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, RaiseAlert, Wait, diff
+from quant_trading_system.orders.restating import distinct
 from quant_trading_system.orders.status import CORRECTIONS, TERMINAL
 
 EXTERNAL = StrategyId("external")
@@ -180,7 +181,7 @@ class Reconciling:
     def on_snapshot(self, event: BrokerSnapshot) -> None:
         """One complete pass. Older than our last order event: discarded, and asked for again."""
         duration_s = (event.mono_ns - event.started_mono_ns) / NANOS_PER_SECOND
-        event = self._since_the_beginning(event)
+        event = self._executions_of_ours(event)
         reason = self._refusal(event)
         if reason:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
@@ -196,12 +197,14 @@ class Reconciling:
 
     # which picture counts
 
-    def _since_the_beginning(self, event: BrokerSnapshot) -> BrokerSnapshot:
+    def _executions_of_ours(self, event: BrokerSnapshot) -> BrokerSnapshot:
         """Leave out executions from before the account was first looked at: what they made was adopted."""
         anchor_ns = self._desk.anchor_ns
-        if anchor_ns is None or event.since_ns is None or event.since_ns >= anchor_ns:
+        executions = distinct(event.executions)
+        if anchor_ns is not None and event.since_ns is not None and event.since_ns < anchor_ns:
+            executions = tuple(fill for fill in executions if fill.venue_ns > anchor_ns)
+        if executions == event.executions:
             return event
-        executions = tuple(fill for fill in event.executions if fill.venue_ns > anchor_ns)
         return structs.replace(event, executions=executions)
 
     def _refusal(self, event: BrokerSnapshot) -> str:

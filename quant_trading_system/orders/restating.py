@@ -6,8 +6,11 @@ where the order's own picture or the position at the broker says the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal
+
+from msgspec import structs
 
 from quant_trading_system.core.broker import BrokerOrder, Execution
 from quant_trading_system.core.events import BrokerSnapshot
@@ -21,6 +24,32 @@ PRICE_TOLERANCE_USD = Decimal("0.00005")
 
 Held = Callable[[Symbol], Decimal]
 Numbers = Mapping[Decimal, tuple[Decimal, Decimal]]
+
+
+def distinct(executions: Sequence[Execution]) -> tuple[Execution, ...]:
+    """The list with one identity an execution: a correction may tell the quantity of now for a fill of before.
+
+    Where two of an order bring it to the same quantity, its fills are counted up anew, in the order of their times.
+    """
+    keys = [(fill.broker_order_id, fill.cumulative_quantity) for fill in executions]
+    doubled = [order_id for (order_id, _), count in Counter(keys).items() if count > 1]
+    if not doubled:
+        return tuple(executions)
+    counted = {id_: _counted_up([fill for fill in executions if fill.broker_order_id == id_]) for id_ in doubled}
+    return tuple(
+        counted[fill.broker_order_id][fill.execution_id] if fill.broker_order_id in counted else fill
+        for fill in executions
+    )
+
+
+def _counted_up(fills: Sequence[Execution]) -> dict[ExecutionId, Execution]:
+    end = max(fill.cumulative_quantity for fill in fills)
+    at = end - sum((fill.quantity for fill in fills), ZERO)
+    counted = {}
+    for fill in sorted(fills, key=lambda each: (each.venue_ns, each.execution_id)):
+        at += fill.quantity
+        counted[fill.execution_id] = structs.replace(fill, cumulative_quantity=at)
+    return counted
 
 
 def changed_orders(

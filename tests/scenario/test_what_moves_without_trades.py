@@ -305,6 +305,23 @@ def test_a_correction_survives_a_restart_and_may_come_after_one():
 
 
 @pytest.mark.fault("C12")
+@pytest.mark.invariant("I13")
+def test_a_corrected_fill_that_is_told_with_the_quantity_of_another_is_told_from_it():
+    floor = scripted_floor(partial_fill_probability=1.0)
+    floor.decide(Direction.LONG)
+    floor.advance(TWO_PASSES_S)
+    first, *others = floor.exchange._books.executions
+    assert others
+    floor.exchange.correct(first.execution_id, price=first.price + Decimal("0.05"))
+    told = floor.snapshot().executions
+    assert len({fill.cumulative_quantity for fill in told}) < len(told)
+    floor.advance(2 * TWO_PASSES_S)
+    assert drift_kinds(floor) == {"changed_execution"}
+    assert floor.positions() == floor.broker_positions() == {SYMBOL: Decimal(47)}
+    assert cash_agrees(floor)
+
+
+@pytest.mark.fault("C12")
 @pytest.mark.fault("C8")
 def test_a_pass_that_shows_less_filled_for_good_becomes_a_difference_and_passes_count_again():
     floor = shared_floor()
