@@ -260,7 +260,7 @@ def _actions(difference: Difference, *, is_confirmed: bool, is_first_pass: bool)
             return _enter(difference)
         case DifferenceKind.PHANTOM_POSITION if is_first_pass or is_confirmed:
             return _adopt(difference)
-        case DifferenceKind.CASH_GAP if is_first_pass or _takes_back(difference):
+        case DifferenceKind.CASH_GAP if _takes_back(difference) or (is_first_pass and not difference.is_in_flux):
             return [SetCash(difference=difference, cash_usd=difference.price)]
         case _:
             return _confirmed(difference) if is_confirmed else _seen_once(difference)

@@ -92,16 +92,20 @@ def inferred_fills(
     listed: dict[BrokerOrderId, Decimal] = {}
     for fill in snapshot.executions:
         listed[fill.broker_order_id] = listed.get(fill.broker_order_id, ZERO) + fill.quantity
-    found = []
+    rests: dict[Symbol, list[Execution]] = {}
     for shown in (*snapshot.closed_orders, *snapshot.open_orders):
         order = known.get(shown.broker_order_id)
         if order is None or shown.broker_order_id in without:
             continue
         told = max(order.executed_quantity, listed.get(shown.broker_order_id, ZERO))
         rest = shown.filled_quantity - told
-        signed = rest * shown.side.sign
-        if rest > ZERO and expected.get(shown.symbol, ZERO) + signed == held(shown.symbol):
-            found.append(_inferred(order, shown, told, rest))
+        if rest > ZERO:
+            rests.setdefault(shown.symbol, []).append(_inferred(order, shown, told, rest))
+    found = []
+    for symbol, fills in rests.items():
+        missing = held(symbol) - expected.get(symbol, ZERO)
+        together = _signed(fills) == missing
+        found += fills if together else [fill for fill in fills if _signed([fill]) == missing][:1]
     return found
 
 

@@ -462,3 +462,27 @@ def test_a_strategy_whose_shares_the_owner_sold_leaves_them_to_the_external_book
     assert len(floor.posted) == 1
     held = {strategy: book.quantity for strategy, book in floor.engine._desk.ledger.books(SYMBOL).items()}
     assert set(held.values()) == {Decimal(0)}
+
+
+@pytest.mark.fault("C2")
+@pytest.mark.fault("C8")
+@pytest.mark.fault("F6")
+@pytest.mark.invariant("I19")
+def test_a_first_pass_whose_activities_lack_the_fills_of_its_orders_takes_no_cash_for_a_flow():
+    floor = scripted_floor()
+    floor.filter_update = silent
+    floor.decide(Direction.LONG)
+    floor.pass_ms(500)
+    assert floor.broker_positions() == {SYMBOL: Decimal(47)}
+    assert floor.positions() == {}
+    heir = floor.crash()
+    heir.filter_snapshot = lambda shown: structs.replace(shown, executions=())
+    heir.start()
+    assert entries(heir, "cash_gap") == []
+    heir.advance(TWO_PASSES_S)
+    assert heir.books() == {"momentum": Decimal(47)}
+    heir.filter_snapshot = lambda shown: shown
+    heir.advance(TWO_PASSES_S)
+    assert cash_agrees(heir)
+    assert heir.books() == {"momentum": Decimal(47)}
+    assert abs(heir.engine.view().money.day_pnl_usd or Decimal(0)) < 10
