@@ -140,7 +140,7 @@ class SeededStrategy:
 
 
 @cache
-def loaded(symbols: tuple[str, ...], strategy_count: int) -> Loaded:
+def loaded(symbols: tuple[str, ...], strategy_count: int, *, is_standby: bool = False) -> Loaded:
     """The settings of a simulated daemon: limits moved within their ceilings so that orders flow."""
     kinds = ("momentum", "mean_reversion")
     return load(
@@ -156,6 +156,7 @@ def loaded(symbols: tuple[str, ...], strategy_count: int) -> Loaded:
                 for kind in kinds[:strategy_count]
             ],
             "data.warm_up_bars": 0,
+            "trade.is_standby": is_standby,
             **{f"risk.{name}": value for name, value in LIMITS.items()},
         },
         environ={},
@@ -183,13 +184,14 @@ LIMITS: Mapping[str, object] = {
 class Process:
     """One process of the daemon in one world, from its start to its exit or its crash."""
 
-    def __init__(self, world: World, life: Life, *, state_dir: str = STATE_DIR) -> None:
+    def __init__(self, world: World, life: Life, *, state_dir: str = STATE_DIR, is_standby: bool = False) -> None:
         self._world = world
         self.life = life
         number = life.number
         chance = Random(f"{world.plan.seed}:process:{number}")
         self._chance = chance
         self._state_dir = state_dir
+        self._is_standby = is_standby
         self.clock = SystemClock(follows_venue=True, wall_now_ns=world.wall_ns, mono_now_ns=world.mono_ns_now)
         self.clock.mono_ns = world.mono_ns_now  # type: ignore[method-assign,assignment]  # asked thousands of times
         self.engine: Engine | None = None
@@ -270,7 +272,8 @@ class Process:
     @asynccontextmanager
     async def _configuration(self, parts: Parts) -> AsyncIterator[str]:
         world = self._world
-        parts.loaded = loaded(world.symbols, int(world.plan.switches.get("strategies", 2.0)))
+        strategies = int(world.plan.switches.get("strategies", 2.0))
+        parts.loaded = loaded(world.symbols, strategies, is_standby=self._is_standby)
         parts.state_dir = world.disk.path(self._state_dir)
         parts.control_token = ""
         yield "simulated"

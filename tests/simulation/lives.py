@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OTHER_NUMBERS = 1_000
 """Other daemons than the one under test are numbered from here on."""
+LEADS = "lease.after_take"
+"""The failpoint at which a process has just begun to lead."""
 
 
 class _Waiting:
@@ -60,6 +62,9 @@ class Lives:
         self.engine_rules: dict[int, Callable[[Engine], None]] = {}
         """Done to every new engine while a fault lasts."""
         self._waiting: dict[str, list[_Waiting]] = {}
+        self._born = 0
+        self._standbys: list[Process] = []
+        """Waiting to lead. One that does is the daemon from then on."""
         self._former: list[Process] = []
 
     # starting
@@ -68,11 +73,22 @@ class Lives:
         """The machine's supervisor starts the daemon, unless one runs."""
         if self.process is not None or self.is_over:
             return
-        self.incarnation += 1
-        self.process = Process(self, Life(self.incarnation))  # type: ignore[arg-type]
+        self.process = Process(self, self._new_life())  # type: ignore[arg-type]
+        self.incarnation = self._born
         self.trace("daemon starts")
         self.checkers.on_start()
         self.loop.start_life(self.process.life, self.process.run())
+
+    def _new_life(self) -> Life:
+        self._born += 1
+        return Life(self._born)
+
+    def start_standby(self) -> None:
+        """Somebody starts a standby beside the daemon, with its database and on its directory."""
+        standby = Process(self, self._new_life(), is_standby=True)  # type: ignore[arg-type]
+        self.trace(f"standby {standby.life.number} starts")
+        self._standbys.append(standby)
+        self.loop.start_life(standby.life, standby.run())
 
     def start_other(self) -> Process:
         """Somebody starts another daemon with the same account and database on another machine."""
@@ -83,19 +99,23 @@ class Lives:
         return other
 
     def stop_other(self, other: Process) -> None:
-        """Cut the power of another daemon's machine."""
+        """End another daemon at once, or a standby that waits."""
         if other.exit_code is None and not other.life.is_dead:
             self.loop.crash(other.life)
             self.feed.disconnect(other.life)
             self.database.drop_sessions(other.life.number)
 
-    def succeed(self, former: Process) -> None:
-        """A standby takes over from a process that stands still."""
-        if self.process is former:
-            self._former.append(former)
-            self.process, self.engine = None, None
-            self.checkers.on_crash()
-            self.start_daemon()
+    def _succeed(self, standby: Process) -> None:
+        """A standby leads: it is the daemon now, whatever the one before it believes."""
+        if self.process is not None:
+            self._former.append(self.process)
+        self._standbys.remove(standby)
+        self.process, self.engine = standby, None
+        self.incarnation = standby.life.number
+        self.trace("takes over")
+        self.reach("takeover")
+        self.checkers.on_crash()
+        self.checkers.on_start()
 
     def watch_engine(self, process: Process, engine: Engine) -> None:
         """Keep a hash of what an engine is told and does; the checkers look after every step of the one that counts."""
@@ -124,6 +144,8 @@ class Lives:
         self.trace(f"daemon {process.life.number} exits with {code}")
         self.reach(f"exit.{code}")
         self.database.drop_sessions(process.life.number)
+        if process in self._standbys:
+            self._standbys.remove(process)
         if process in self.others and code == ExitCode.SAFETY:
             self.reach("second_daemon.refused")
         if process is self.process:
@@ -167,8 +189,9 @@ class Lives:
     def heal_lives(self) -> None:
         """The healing phase begins: one daemon, which runs."""
         self._waiting.clear()
-        for other in self.others:
+        for other in (*self.others, *self._standbys):
             self.stop_other(other)
+        self._standbys.clear()
         for process in (*self._former, *([self.process] if self.process else [])):
             self.loop.thaw(process.life)
         self.restart_pause_s = min(self.restart_pause_s, 2.0)
@@ -176,7 +199,7 @@ class Lives:
 
     def end_lives(self) -> None:
         """The seed is over: nothing of any process runs on."""
-        for process in (*self.others, *self._former, *([self.process] if self.process else [])):
+        for process in (*self.others, *self._standbys, *self._former, *([self.process] if self.process else [])):
             if not process.life.is_dead:
                 self.loop.crash(process.life)
 
@@ -196,6 +219,10 @@ class Lives:
 
     def on_failpoint(self, name: str) -> None:
         """Some process passes a failpoint."""
+        if name == LEADS and self._standbys:
+            for standby in list(self._standbys):
+                if standby.life is LIFE.get():
+                    in_life(None).run(self._succeed, standby)
         if name not in self._waiting or self.process is None or LIFE.get() is not self.process.life:
             return
         for waiting in list(self._waiting[name]):

@@ -240,6 +240,13 @@ class DetLoop(asyncio.BaseEventLoop):
         if self._stopped.get(life) is not None:
             self._queue.extend(self._stopped.pop(life) or [])
 
+    def forget(self, future: asyncio.Future[Any]) -> None:
+        """Drop what would end a future in time: somebody else ends it now."""
+        parked = [ready for missed in self._stopped.values() for ready in missed or ()]
+        for ready in (*self._queue, *parked, *(timer for _, _, timer in self._timers)):
+            if ready.args and ready.args[0] is future:
+                ready.cancel()
+
     def is_frozen(self, life: Life) -> bool:
         return self._stopped.get(life) is not None
 

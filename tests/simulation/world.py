@@ -129,6 +129,8 @@ class World(Lives):
         self._ticks = 0
         self._posted_s = -1e9
         self._stages: list[Stage] = []
+        self.put_away: tuple[int, Any] | None = None
+        """The database that is not there at present, and since when: bytes sent before may arrive later."""
 
     def _slow_stores_down(self, switches: Mapping[str, float]) -> None:
         """Give the stores their usual latency: a commit's, and Redis' where it is worth a timer."""
@@ -182,6 +184,26 @@ class World(Lives):
     def committed(self, table: str) -> Mapping[Any, Mapping[str, Any]]:
         """The durable rows of a table, by key; live, no copy."""
         return self.database.tables.rows[table]
+
+    def intent(self, client_order_id: str, sent_mono_ns: int) -> Mapping[str, Any] | None:
+        """The committed row of an intent; of bytes that left before the database was put away, the one in that."""
+        row: Mapping[str, Any] | None = self.committed("intents").get((client_order_id,))
+        if row is None and self.put_away is not None and sent_mono_ns <= self.put_away[0]:
+            row = self.put_away[1].rows["intents"].get((client_order_id,))
+        return row
+
+    def put_database_away(self) -> Callable[[], None]:
+        """An empty database takes its place. Returns how it comes back."""
+        kept = self.database.tables
+        self.put_away = (self.mono_ns_now(), kept)
+        self.database.empty()
+
+        def bring_back() -> None:
+            self.database.cut()
+            self.database.tables, self.put_away = kept, None
+            self.restart(1.0)
+
+        return bring_back
 
     @property
     def trace_hash(self) -> str:

@@ -157,7 +157,10 @@ class Notes:
     # what passes
 
     def look_at_lease(self) -> None:
-        """Note the epoch that the database holds now."""
+        """Note the epoch that the database holds now. One without an instance is nobody's: who takes its lease refuses,
+        and the epochs counted there say nothing about those of the database that comes back."""
+        if not self.world.committed("instance"):
+            return
         for row in self.world.committed("lease").values():
             if row["epoch"] < max(self.lease_epochs, default=0):
                 self.lease_epochs.clear()  # another database: the epochs of the one before say nothing of it

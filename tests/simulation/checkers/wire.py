@@ -44,7 +44,7 @@ class Wire(Judge):
     def _judge_holder(self, tap: Tap) -> None:
         """No byte by a stale holder: the epoch of the sender is the newest, when its bytes left."""
         notes = self.notes
-        row = self.world.committed("intents").get((_client_order_id(tap),)) if tap.method == "POST" else None
+        row = self.world.intent(_client_order_id(tap), tap.sent_mono_ns) if tap.method == "POST" else None
         epoch = notes.epochs.get(tap.incarnation) if row is None else row["epoch"]
         newer = [other for other, mono_ns in notes.lease_epochs.items() if mono_ns < tap.sent_mono_ns]
         if epoch is not None and newer and epoch < max(newer):
@@ -55,7 +55,7 @@ class Wire(Judge):
         notes = self.notes
         fields = msgspec.json.decode(tap.body or b"{}")
         client_order_id = fields.get("client_order_id", "")
-        row = self.world.committed("intents").get((client_order_id,))
+        row = self.world.intent(client_order_id, tap.sent_mono_ns)
         if row is None:
             notes.fail("I1", client_order_id, f"{tap.method} {client_order_id} arrived without a committed intent")
             return

@@ -24,7 +24,6 @@ from tests.simulation.venue import Request
 
 OPERATOR_TRIES = 20
 OPERATOR_PAUSE_S = 10.0
-LEASE_OVER_S = 12.0
 AFTER_COMMIT = "gateway.after_intent_commit"
 GATEWAY = "order-gateway"
 
@@ -212,15 +211,7 @@ def database_emptied(stage: Stage) -> None:
     if not world.crash(1.0):
         return
     stage.reach()
-    kept = world.database.tables
-    world.database.empty()
-
-    def restore() -> None:
-        world.database.cut()
-        world.database.tables = kept
-        world.restart(1.0)
-
-    stage.later(down_s, restore)
+    stage.later(down_s, world.put_database_away())
 
 
 def latch_torn(stage: Stage) -> None:
@@ -285,6 +276,7 @@ def task_dies(stage: Stage) -> None:
         return
     waiter = getattr(task, "_fut_waiter", None)
     if isinstance(waiter, asyncio.Future) and not isinstance(waiter, asyncio.Task) and not waiter.done():
+        stage.world.loop.forget(waiter)
         waiter.set_exception(RuntimeError("the plan lets it fail") if how == "raises" else StopAsyncIteration())
     else:
         task.cancel()
@@ -336,13 +328,14 @@ def lease_lost(stage: Stage) -> None:
 
 
 def takeover(stage: Stage) -> None:
-    """The process stands still beyond its lease; a standby takes over; the first goes on and must not send a byte."""
+    """The process stands still beyond its lease beside a standby. Where that took over, the first, when it goes on,
+    must not send a byte; where it could not (no database), the first leads on."""
     world, former = stage.world, stage.world.process
     if former is None or world.loop.is_frozen(former.life):
         return
     world.loop.freeze(former.life)
+    world.start_standby()
     stage.reach()
-    stage.later(LEASE_OVER_S, lambda: world.succeed(former))
     stage.later(stage.number_of("frozen_s"), lambda: world.loop.thaw(former.life))
 
 
