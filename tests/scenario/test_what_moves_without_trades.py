@@ -486,3 +486,14 @@ def test_a_first_pass_whose_activities_lack_the_fills_of_its_orders_takes_no_cas
     assert cash_agrees(heir)
     assert heir.books() == {"momentum": Decimal(47)}
     assert abs(heir.engine.view().money.day_pnl_usd or Decimal(0)) < 10
+
+
+@pytest.mark.fault("C12")
+@pytest.mark.fault("C8")
+def test_a_list_of_executions_that_alone_lacks_one_takes_nothing_back():
+    floor = shared_floor()
+    floor.filter_snapshot = lambda shown: structs.replace(shown, executions=())
+    floor.advance(3 * TWO_PASSES_S)
+    assert drift_kinds(floor) == set()
+    assert floor.books() == {"mean_reversion": Decimal(25), "momentum": Decimal(24)}
+    assert floor.engine.view().locks == {}
