@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +18,9 @@ from tests.process_campaign.schedule import Job, World
 from tests.process_campaign.stage import Stage
 from tests.support.stores import Servers, short_folder
 
+_ending = threading.Event()
+"""Set where the campaign is interrupted: the run under way is finished, and nothing is left behind."""
+
 Report = Callable[[Run, int, str], None]
 """Told of each run that is over: the run, the number of its world, where what is left of it is kept."""
 
@@ -29,12 +32,12 @@ def serve(wanted: Any, over: Any, keep: Path) -> None:
         over.put((run, world, folder))
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks us to end
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, lambda *_: _ending.set())
     # Every start of a daemon would compile the package anew where the environment forbids to keep what was compiled.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = str(keep.parent / "compiled")
     try:
-        work(wanted.get, report, keep)
+        work(lambda: None if _ending.is_set() else wanted.get(), report, keep)
     finally:
         over.put(None)
 
@@ -63,6 +66,8 @@ def run_world(world: World, servers: Servers, report: Report, keep: Path) -> boo
         run = Run(kind="close", subject="", seed=world.number)
         try:
             for job in world.jobs:
+                if _ending.is_set():
+                    return False
                 run = _to_run(job)
                 began_s = time.monotonic()
                 KINDS[run.kind].play(chain, run)
