@@ -129,8 +129,9 @@ class KillLatch:
         if is_engaged and row in (Latch.CLEAR, Latch.MISSING):
             writing = self._rows.engage(REPEATED_BY, file_reason)
             await self._write(Store.DATABASE, writing, Latch.ENGAGED, file_reason)
-        wanted = Latch.CLEAR if file is row is Latch.CLEAR else Latch.ENGAGED
-        is_known = is_engaged or Latch.UNREADABLE not in (file, row)
+        wanted = Latch.ENGAGED if is_engaged else Latch.CLEAR
+        # A missing row blocks by itself; repeated in the mirror it would also block the database that comes back.
+        is_known = is_engaged or file is row is Latch.CLEAR
         is_lost = mirror is Latch.MISSING or (mirror is Latch.UNREADABLE and self._redis.is_up)
         repairs_mirror = is_known and (is_lost or (is_engaged and mirror is Latch.CLEAR))
         if repairs_mirror:

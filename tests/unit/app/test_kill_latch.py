@@ -135,6 +135,15 @@ def test_an_empty_mirror_stays_empty_while_one_of_the_other_two_cannot_say(store
     assert run_virtual(stores.latch.read_all())[MIRROR] is Latch.MISSING
 
 
+def test_an_empty_mirror_stays_empty_where_the_database_has_no_row_and_nothing_says_engaged(stores: Stores):
+    """So that a mirror outlives an empty database that stood in for the real one."""
+    run_virtual(stores.latch.clear("alice", "looked at"))
+    stores.rows.latch = stores.redis.latch = Latch.MISSING
+    run_virtual(stores.latch.read_all())
+    assert stores.redis.latch is Latch.MISSING
+
+
+
 @pytest.mark.fault("F7")
 @pytest.mark.parametrize("truth", [Latch.CLEAR, Latch.ENGAGED])
 def test_a_mirror_that_holds_nonsense_is_refilled_from_the_other_two(stores: Stores, truth: Latch):
