@@ -95,8 +95,8 @@ class Notes:
         self.journal = Journal()
         self.epochs: dict[int, int] = {}
         """The newest epoch each incarnation was told it holds."""
-        self.lease_epochs: dict[int, int] = {}
-        """Every epoch of the lease among the committed rows, and when it was first seen there."""
+        self.lease_epochs: dict[int, tuple[int, str]] = {}
+        """Every epoch of the lease among the committed rows: when it was first seen there, and whose it was."""
         self._failed: set[tuple[str, str]] = set()
         self._events = MappingProxyType(
             {
@@ -164,7 +164,7 @@ class Notes:
         for row in self.world.committed("lease").values():
             if row["epoch"] < max(self.lease_epochs, default=0):
                 self.lease_epochs.clear()  # another database: the epochs of the one before say nothing of it
-            self.lease_epochs.setdefault(row["epoch"], self.world.mono_ns)
+            self.lease_epochs.setdefault(row["epoch"], (self.world.mono_ns, row["holder"]))
 
     def begin_life(self) -> None:
         """A process starts: it has heard nothing."""

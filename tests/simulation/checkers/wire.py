@@ -46,7 +46,11 @@ class Wire(Judge):
         notes = self.notes
         row = self.world.intent(_client_order_id(tap), tap.sent_mono_ns) if tap.method == "POST" else None
         epoch = notes.epochs.get(tap.incarnation) if row is None else row["epoch"]
-        newer = [other for other, mono_ns in notes.lease_epochs.items() if mono_ns < tap.sent_mono_ns]
+        own = f"host-{tap.incarnation}"  # it may have taken one without learning that its COMMIT was carried out
+        newer = [
+            other for other, (mono_ns, holder) in notes.lease_epochs.items()
+            if mono_ns < tap.sent_mono_ns and holder != own
+        ]  # fmt: skip
         if epoch is not None and newer and epoch < max(newer):
             text = f"{tap.method} {tap.path} by the holder of epoch {epoch}, while {max(newer)} was taken"
             notes.fail("I25", f"{tap.incarnation}", text)
