@@ -143,7 +143,6 @@ def test_an_empty_mirror_stays_empty_where_the_database_has_no_row_and_nothing_s
     assert stores.redis.latch is Latch.MISSING
 
 
-
 @pytest.mark.fault("F7")
 @pytest.mark.parametrize("truth", [Latch.CLEAR, Latch.ENGAGED])
 def test_a_mirror_that_holds_nonsense_is_refilled_from_the_other_two(stores: Stores, truth: Latch):
