@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import queue
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ END_SECONDS_MAX = 120.0  # of a worker that is asked to end in the middle of a r
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell in the background has us ignore them
+        signal.signal(number, signal.default_int_handler)
     totals = kept.load(kept.commit())
     jobs = (
         [Job(kind=options.kinds[0], subject=options.subject, seed=options.seed)]
