@@ -21,7 +21,7 @@ OLDER_SECONDS_MAX = 60.0
 ASK_AGAIN_SECONDS = 10.0
 CLAIM_PASSES_MAX = 1
 CLAIM_SECONDS_MAX = 15.0
-"""The same where no execution but a status alone said more: two sightings."""
+"""The same where no execution but a status alone said more, and the picture is no older than it: two sightings."""
 FRESH_NS = NANOS_PER_SECOND
 """News of orders younger than this, in venue time, may be on their way on the stream."""
 FRESH_AGAIN_SECONDS = 5.0
@@ -51,8 +51,13 @@ class Pictures:
     def _was_fresh_lately(self) -> bool:
         return self._fresh_mono_ns is not None and self._desk.age_s(self._fresh_mono_ns) < FRESH_AGAIN_SECONDS
 
+    def look_again(self) -> None:
+        """What disturbed this picture is over in a second: then another one is wanted."""
+        if self._look_again_mono_ns is None:
+            self._look_again_mono_ns = MonoNanos(self._desk.mono_ns + FRESH_NS)
+
     def wants_another_look(self) -> bool:
-        """Whether what was left to the stream is old enough now to be judged. Says so once."""
+        """Whether what disturbed a picture is over now. Says so once."""
         again_ns = self._look_again_mono_ns
         if again_ns is None or self._desk.mono_ns < again_ns:
             return False
@@ -94,10 +99,11 @@ class Pictures:
         """Whether a lesser picture came so often and so long that it is the word of the broker. Asks meanwhile."""
         desk = self._desk
         is_claim = picture is not None and order.executed_quantity <= picture.filled_quantity
+        is_current = picture is not None and picture.updated_ns >= order.broker_updated_ns
         passes, since_ns = self._older.get(order.client_order_id, (0, desk.mono_ns))
         self._older[order.client_order_id] = (passes + 1, since_ns)
         passes_max, seconds_max = (
-            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX) if is_claim else (OLDER_PASSES_MAX, OLDER_SECONDS_MAX)
+            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX) if is_claim and is_current else (OLDER_PASSES_MAX, OLDER_SECONDS_MAX)
         )
         if passes >= passes_max and desk.age_s(since_ns) >= seconds_max:
             self.has_insisted = True
@@ -128,7 +134,7 @@ class Pictures:
         if all(_happened_ns(each) <= limit_ns for each in diff(our_books(event), event)):
             return False
         self._fresh_mono_ns = desk.mono_ns
-        self._look_again_mono_ns = MonoNanos(desk.mono_ns + FRESH_NS)
+        self.look_again()
         return True
 
 

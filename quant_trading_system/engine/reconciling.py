@@ -173,7 +173,7 @@ class Reconciling:
         """Ask for the pass that decides about what waits, as soon as it may."""
         desk = self._desk
         if self._pictures.wants_another_look():
-            desk.emit(RequestReconciliation(reason="news that the stream did not tell"))
+            desk.emit(RequestReconciliation(reason="what disturbed the last pass is over"))
         if desk.policy.wants_another_look(desk.mono_ns) and desk.age_s(self._asked_again_mono_ns) >= 1.0:
             self._asked_again_mono_ns = desk.mono_ns
             desk.emit(RequestReconciliation(reason="a difference is due for its second sighting"))
@@ -210,6 +210,7 @@ class Reconciling:
     def _refusal(self, event: BrokerSnapshot) -> str:
         """Why a picture proves nothing; "" for one that counts."""
         if event.started_mono_ns < self._last_activity_mono_ns:
+            self._pictures.look_again()
             return "order events arrived during the pass"
         older = self._pictures.known_better(event)
         if older:
