@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, Choice, Kind, Parameter, Span, Value
+from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, REFUSALS, Choice, Kind, Parameter, Span, Value
 
 RUN_S = 1800.0
 """Half an hour of the market, in its own seconds. Where venue time runs faster than the daemon's, a run is shorter."""
@@ -72,8 +72,8 @@ SWITCHES: dict[str, Parameter] = {
     "venue_speed": Choice(SPEEDS),
     "symbols": Choice((1.0, 2.0, 2.0, 3.0)),
     "strategies": Choice((1.0, 2.0, 2.0)),
-    "temperament": Choice((0.1, 0.3, 0.5, 0.8)),  # how likely a strategy changes its mind at a bar
-    "stops": Choice((0.0, 0.0, 1.0)),  # whether strategies declare a protective stop
+    "temperament": Choice((0.2, 0.5, 0.8, 0.8)),  # how likely a strategy changes its mind at a bar
+    "stops": Choice((0.0, 1.0)),  # whether strategies declare a protective stop
     "start_minute": Choice((20.0, 45.0, 90.0, 150.0, 200.0, 240.0, 300.0, 325.0)),  # after the open of 390 minutes
     "volatility": Choice((0.0002, 0.0005, 0.0015)),  # of a minute, as a fraction
     "quote_gap_s": Choice((1.0, 2.0, 2.0)),
@@ -91,6 +91,30 @@ SWITCHES: dict[str, Parameter] = {
 }  # fmt: skip
 
 
+OCCASIONS: dict[tuple[str, ...], tuple[str, float, dict[str, Value]]] = {
+    ("recovery.", "first_pass.", "lease.before_take", "lease.after_take", "trade_stream.l"): (
+        "crash", 0.0, {"down_s": 1.0}
+    ),
+    ("step.database.entered", "step.redis.entered", "step.broker.entered", "step.risk.entered"): (
+        "crash", 0.0, {"down_s": 1.0}
+    ),
+    ("step.", "stop.", "lease.before_release"): ("sigterm", 0.0, {"down_s": 2.0}),
+    ("lease.dropped",): ("lease_lost", 0.0, {"how": "connection"}),
+    ("gateway.before_refusal",): ("post_rejected", 60.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
+    ("gateway.before_doubt", "performers.before_ask", "performers.after_ask"): (
+        "post_answer_lost", 60.0, {"probability": 1.0, "how": "504"}
+    ),
+    ("gateway.before_retry", "gateway.dropped"): ("post_refused", 60.0, {"probability": 1.0}),
+    ("intents.before_read_back",): ("commit_lost", 60.0, {"probability": 1.0, "done": 1.0}),
+    ("latch.", "performers.before_cancel_all", "performers.after_cancel_all"): (
+        "kill", 0.0, {"by": "operator", "reset_after_s": 10.0}
+    ),
+}  # fmt: skip
+"""Failpoints that are seldom passed by themselves, by the beginning of their names, and the fault that leads there."""
+BEFORE_THE_START = ("instance.",)
+"""Places that only the very first start passes: the trap is set before it."""
+
+
 def make_plan(seed: int) -> Plan:
     """The plan of one seed, the same on every machine."""
     chance = Random(seed)
@@ -98,6 +122,7 @@ def make_plan(seed: int) -> Plan:
     chaos_s = Plan(seed=seed, switches=switches).chaos_s
     faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind, chaos_s, switches)]
     faults = _with_few_deaths(chance, faults)
+    faults += [occasion for fault in faults for occasion in _occasions(fault, chaos_s)]
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
 
 
@@ -161,8 +186,22 @@ def _fault(chance: Random, kind: Kind, chaos_s: float, switches: dict[str, float
         part = longest_s / lasts_s
         for_s = _round(for_s * part)
         parameters |= {name: _round(float(parameters[name]) * part) for name in TAILS if name in parameters}
+    if str(parameters.get("point", "")).startswith(BEFORE_THE_START):
+        return Fault(kind.name, 0.0, for_s, parameters)
     latest_s = chaos_s - for_s - tail_s(parameters)
     return Fault(kind.name, _round(chance.uniform(QUIET_S, latest_s)), for_s, parameters)
+
+
+def _occasions(fault: Fault, chaos_s: float) -> list[Fault]:
+    """What makes the daemon pass the place where it is to die, a moment after the trap is set."""
+    point = str(fault.parameters.get("point", ""))
+    at_s = _round(fault.at_s + 1.0)
+    found = next((made for prefixes, made in OCCASIONS.items() if point.startswith(prefixes)), None)
+    if found is None:
+        return []
+    kind, for_s, parameters = found
+    occasion = Fault(kind, at_s, min(for_s, _round(chaos_s - at_s - tail_s(parameters))), dict(parameters))
+    return [occasion] if occasion.for_s >= 0.0 and occasion.ends_s <= chaos_s else []
 
 
 def _with_few_deaths(chance: Random, faults: list[Fault]) -> list[Fault]:

@@ -11,6 +11,8 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from quant_trading_system.core.failpoints import NAMES
+
 Value = float | str
 
 
@@ -88,6 +90,19 @@ LIVE_WORDS = (
     "done_for_day", "pending_cancel", "pending_replace", "new", "a_word_nobody_knows",
 )  # fmt: skip
 """Words that say an order may live. A final word that is not so has no anchor: a broker that says it is believed."""
+NOT_HERE: Mapping[str, str] = MappingProxyType(
+    {
+        "migration": "a simulated database is made at head; processes crash there (make simulate-process)",
+        "step.configuration": "the simulated daemon has no files to read settings from; processes crash there",
+        "step.observability": "logs and metrics are silent here; processes crash there",
+        "step.market_data": "the feed is told, not dialled; processes crash there",
+        "instance.before_renewal": "no plan restores yesterday's database; processes crash there",
+        "instance.after_renew": "no plan restores yesterday's database; processes crash there",
+        "tape": "recovery never needs the tape, and the world keeps a hash instead; processes crash there",
+    }
+)
+"""Failpoints that the simulated daemon does not pass, by the beginning of their names, and why."""
+POINTS = tuple(name for name in NAMES if not name.startswith(tuple(NOT_HERE)))
 REFUSALS = (
     "403 40310000 insufficient buying power",
     "403 40310000 potential wash trade detected. use complex orders",
@@ -107,63 +122,64 @@ UNKNOWN_REFUSALS = ("403 49999999 a code nobody knows", "409 - conflict", "418 -
 
 KINDS: tuple[Kind, ...] = (
     # A. submitting
-    _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", POSTS, probability=OFTEN),
+    _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", POSTS, probability=OFTEN,
+          weight=1.5),
     _kind("A2", "post_answer_lost", "POST orders: carried out, and the answer is lost in this way", POSTS,
           probability=OFTEN, how=Choice(("timeout", "reset", "502", "503", "504", "truncated", "empty", "html"))),
     _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", POSTS,
-          probability=OFTEN, how=LOST_HOW),
+          probability=OFTEN, how=LOST_HOW, weight=1.4),
     _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", POSTS, probability=OFTEN,
-          delay_s=Span(2, 50, is_log=True), how=LOST_HOW),
+          delay_s=Span(2, 50, is_log=True), how=LOST_HOW, weight=1.5),
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
           POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
     _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end: asked"
           " for by its id the broker is silent, or (404, for MUTE_404_S at most) says that it has none", POSTS,
-          lookup=Choice(("timeout", "404"))),
+          lookup=Choice(("timeout", "404")), weight=1.6),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
-          " the order is shown by nothing until the end", POSTS),
+          " the order is shown by nothing until the end", POSTS, weight=1.6),
     _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", POSTS, probability=OFTEN,
-          refusal=Choice(REFUSALS)),
+          refusal=Choice(REFUSALS), weight=1.5),
     _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
           " where the order was taken all the same", POSTS, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
-          carried_out=Choice((0.0, 1.0))),
+          carried_out=Choice((0.0, 1.0)), weight=2.5),
     _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
           headers=Choice((0.0, 1.0))),
     _kind("A11", "strategy_nonsense", "a strategy's signal holds NaN, infinity, -0.0, 1e-9 or 1e12", SHORT,
           how=Choice(("nan", "infinity", "minus_zero", "tiny", "huge"))),
     _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", LONG,
-          refusal=Choice(REFUSALS[:9])),
+          refusal=Choice(REFUSALS), weight=1.5),
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price",
           POSTS, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
     _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", POSTS,
-          probability=OFTEN, status=Choice(LIVE_WORDS)),
+          probability=OFTEN, status=Choice(LIVE_WORDS), weight=1.8),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
           " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
-          silent=Choice((0.0, 0.0, 1.0))),
+          silent=Choice((0.0, 0.0, 1.0)), weight=1.4),
     # B. the life of an order
     _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", CANCELS,
           status=Choice(("422", "404"))),
     _kind("B2", "partial_races_cancel", "when a cancel arrives a part fills first, and the frame of the fill comes"
-          " behind that of the cancel", CANCELS, delay_s=Span(0.2, 20, is_log=True)),
+          " behind that of the cancel", CANCELS, delay_s=Span(0.2, 20, is_log=True), weight=1.5),
     _kind("B3", "partial_fills", "orders fill in parts with this probability", POSTS, probability=SOMETIMES),
-    _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", CANCELS),
+    _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", CANCELS, weight=1.5),
     _kind("B4", "cancel_fails", "DELETE orders: an error, carried out or not; DELETE of all: 207 with mixed results",
           CANCELS, probability=OFTEN, status=Choice(("500", "429", "504", "timeout", "422")),
           carried_out=Choice((0.0, 1.0))),
     _kind("B5", "replaced_outside", "the owner replaces a live order of ours in the app, this often in a row",
-          times=Choice((1.0, 2.0, 3.0))),
+          times=Choice((1.0, 2.0, 3.0)), weight=3.0),
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
           delay_s=Span(1, 20, is_log=True)),
     _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
-          CANCELS, both=Choice((0.0, 1.0))),
+          CANCELS, both=Choice((0.0, 1.0)), weight=3.0),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES),
-    _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", LONG),
+    _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", LONG, weight=1.4),
     _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES),
     _kind("C3", "frames_reordered", "trade_updates: a frame is sent behind the next one", LONG, probability=SOMETIMES),
     _kind("C3", "frames_replayed", "trade_updates: after a frame the last three come again", LONG,
           probability=SOMETIMES),
     _kind("C4", "frame_overfilled", "trade_updates: cumulative quantity goes back, or beyond the order's (how)", LONG,
-          probability=SOMETIMES, how=Choice(("back", "beyond"))),
+          probability=SOMETIMES, how=Choice(("back", "beyond")), weight=2.0),
     _kind("C5", "frames_delayed", "trade_updates: a frame comes delay_s later, behind reconciliation", LONG,
           probability=SOMETIMES, delay_s=Span(1, 60, is_log=True)),
     _kind("C6", "position_appears", "the broker holds shares that no execution explains: qty more of a symbol",
@@ -179,14 +195,14 @@ KINDS: tuple[Kind, ...] = (
     _kind("C8", "read_stale", "GET: answered as it was when the fault began", SHORT, probability=OFTEN,
           what=Choice(("orders", "positions", "account", "activities", "all"))),
     _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", LONG,
-          before=Choice(("positions", "account", "activities", "orders"))),
+          before=Choice(("positions", "account", "activities", "orders")), weight=1.6),
     _kind("C10", "read_slow", "GET: answered after delay_s", SHORT, probability=OFTEN,
           delay_s=Span(0.5, 40, is_log=True)),
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
           qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
-    _kind("C12", "bust", "an execution of ours is taken back"),
+    _kind("C12", "bust", "an execution of ours is taken back", weight=1.2),
     _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
-          how=Choice(("price", "qty"))),
+          how=Choice(("price", "qty")), weight=1.4),
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
           probability=SOMETIMES),
     _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
@@ -210,23 +226,23 @@ KINDS: tuple[Kind, ...] = (
           rule=Span(0, 1), how=Choice(("raises", "nonsense", "missing"))),
     _kind("E9 E10", "kill", "the kill switch is engaged; reset_after_s: a person resets then (0: nobody)",
           times_max=1, by=Choice(("operator", "file", "between_check_and_write", "between_commit_and_check")),
-          reset_after_s=Choice((0.0, 60.0, 200.0))),
+          reset_after_s=Choice((0.0, 60.0, 200.0)), weight=1.4),
     _kind("E11", "kill_then_crash", "kill, then the process dies while Redis is wiped and the database is down for a"
           " while; a person resets reset_after_s after the restart (0: nobody)", times_max=1, ends_life=True,
-          down_s=Span(1, 40, is_log=True), reset_after_s=Choice((0.0, 60.0, 200.0))),
+          down_s=Span(1, 40, is_log=True), reset_after_s=Choice((0.0, 60.0, 200.0)), weight=1.3),
     # F. death and stores
     _kind("F1", "crash", "the process dies and is started again after down_s", times_max=3, ends_life=True,
           down_s=Span(0.5, 90, is_log=True)),
     _kind("F2", "crash_at_failpoint", "the process dies where it passes a failpoint for the hit-th time from here on;"
-          " point is the part of the list of names", times_max=3, ends_life=True, point=Span(0, 1),
-          hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=Span(0.5, 40, is_log=True)),
+          " soon after `point`'s occasion is brought about", times_max=3, ends_life=True, point=Choice(POINTS),
+          hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=Span(0.5, 40, is_log=True), weight=2.5),
     _kind("F3", "crash_in_recovery", "the process dies, and again `depth` times while it recovers", times_max=1,
           ends_life=True, depth=Choice((1.0, 2.0, 3.0, 5.0)), after_s=Span(0.005, 2, is_log=True)),
     _kind("F4", "commit_lost", "database: the answer to a COMMIT is lost; done: 1 where it was carried out", LONG,
           probability=SOMETIMES, done=Choice((0.0, 1.0))),
     _kind("F5", "database_down", "database: connections break and none is granted until the end", LONG),
     _kind("F5", "database_emptied", "the process dies, and starts on an empty database (exit 7 expected); the real one"
-          " is back after down_s", times_max=1, ends_life=True, down_s=Span(5, 40)),
+          " is back after down_s", times_max=1, ends_life=True, down_s=Span(5, 40), weight=1.4),
     _kind("F7", "redis_down", "Redis: no connection", LONG),
     _kind("F7", "redis_flushed", "Redis: everything is gone"),
     _kind("F7", "redis_restored", "Redis: an older state is back, or keys have wrong types",
@@ -234,7 +250,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("F7", "redis_slow", "Redis: answers take delay_s", SHORT, delay_s=Span(0.2, 10, is_log=True)),
     _kind("F8", "disk_full", "files: no space left", SHORT),
     _kind("F10", "latch_torn", "the process dies while the latch file is written: of its bytes this part is kept",
-          times_max=1, ends_life=True, keep=Span(0, 1), down_s=Span(0.5, 20)),
+          times_max=1, ends_life=True, keep=Span(0, 1), down_s=Span(0.5, 20), weight=1.4),
     _kind("F11", "statement_fails", "database: a statement fails in this way", SHORT, probability=SOMETIMES,
           how=Choice(("serialization", "deadlock", "timeout", "pool"))),
     _kind("F11", "database_slow", "database: answers take delay_s", SHORT, delay_s=Span(0.02, 3, is_log=True)),
@@ -242,7 +258,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("G1", "blackhole", "nothing passes between daemon and broker, and nobody says so; half: one way only", LONG,
           half=Choice(("both", "to_broker", "from_broker"))),
     _kind("G2", "connect_refused", "streams: cut, and every handshake is refused with 429 or 406", SHORT,
-          status=Choice(("429", "406"))),
+          status=Choice(("429", "406")), weight=1.4),
     _kind("G5", "login_refused", "REST: 401 or 403 for every call", SHORT, status=Choice(("401", "403"))),
     _kind("G6", "rest_down", "REST: refused, while both streams live", LONG),
     _kind("G7", "swizzle", "links stop one by one and heal in another order: REST, trade_updates, market data,"
@@ -253,20 +269,20 @@ KINDS: tuple[Kind, ...] = (
     _kind("H1", "date_skew", "the broker's Date header is off by skew_s", LONG,
           skew_s=Choice((-90.0, -1.5, 1.5, 90.0))),
     _kind("H2", "suspend", "the process stands still and goes on, as with SIGSTOP and SIGCONT",
-          Span(2, 200, is_log=True)),
+          Span(2, 200, is_log=True), weight=1.2),
     _kind("H3", "task_dies", "a supervised task raises, or ends; task is the part of the list of names",
-          task=Span(0, 1), how=Choice(("raises", "returns", "cancelled"))),
+          task=Span(0, 1), how=Choice(("raises", "returns", "cancelled")), weight=1.2),
     _kind("H5", "cancelled_at_await", "the order path's task is cancelled at one of its awaits and started again",
-          hit=Span(1, 30, is_log=True)),
+          hit=Span(1, 30, is_log=True), weight=2.5),
     _kind("H7", "sigterm", "an ordered stop, and a start after down_s", times_max=1, ends_life=True,
-          down_s=Span(1, 60, is_log=True)),
+          down_s=Span(1, 60, is_log=True), weight=1.4),
     # K. a second daemon
     _kind("K1", "second_daemon", "another daemon starts on the same account and database, and must refuse",
-          SHORT, times_max=1),
+          SHORT, times_max=1, weight=1.2),
     _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how)",
-          how=Choice(("connection", "taken"))),
+          how=Choice(("connection", "taken")), weight=1.2),
     _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on",
-          times_max=1, ends_life=True, frozen_s=Span(20, 120)),
+          times_max=1, ends_life=True, frozen_s=Span(20, 120), weight=1.4),
 )  # fmt: skip
 
 BY_NAME: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in KINDS})

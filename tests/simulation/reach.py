@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
-from quant_trading_system.core.failpoints import NAMES
 from quant_trading_system.orders.status import TABLE
-from tests.simulation.plan_kinds import KINDS, REFUSALS
+from tests.simulation.plan_kinds import KINDS, POINTS, REFUSALS
 
 KIND_HITS_MIN, PAIR_SEEDS_MIN, ITEM_HITS_MIN = 1_000, 20, 50
 FULL_SEEDS = 10_000
@@ -28,16 +27,6 @@ DRIFTS = (
     "lost_position", "quantity_gap", "sign_flip", "corporate_action", "cash_flow", "cash_gap",
 )  # fmt: skip
 """The twelve kinds."""
-
-NOT_HERE: Mapping[str, str] = {
-    "migration": "a simulated database is made at head; processes crash there (make simulate-process)",
-    "step.configuration": "the simulated daemon has no files to read settings from; processes crash there",
-    "step.observability": "logs and metrics are silent here; processes crash there",
-    "step.market_data": "the feed is told, not dialled; processes crash there",
-    "tape": "recovery never needs the tape, and the world keeps a hash instead; processes crash there",
-    "stop.before_report": "there is no report file here; processes crash there",
-}
-"""Failpoints that the simulated daemon does not pass, by the beginning of their names, and why."""
 
 SOMETIMES: tuple[str, ...] = (
     "unknown.entered", "unknown.resolved_live", "unknown.resolved_absent",
@@ -60,7 +49,7 @@ def items() -> tuple[str, ...]:
         *(f"drift.{kind}" for kind in DRIFTS if f"drift.{kind}" not in SOMETIMES),
         *_refusals(),
         *_transitions(),
-        *(f"crash.at.{name}" for name in NAMES if not name.startswith(tuple(NOT_HERE))),
+        *(f"crash.{name}" for name in POINTS),
     )
 
 

@@ -21,7 +21,6 @@ from quant_trading_system.core.records import (
     AlertRecord,
     DriftRecord,
     FillRecord,
-    GuardRecord,
     OrderRecord,
     ReconciliationRecord,
 )
@@ -40,6 +39,7 @@ class Sights(Judge):
         super().__init__(notes)
         self._status: dict[str, str] = {}
         self._cancel_asked: set[str] = set()
+        self._stopped: set[str] = set()  # symbols that had a stop before
         self._inferred: set[tuple[str, str]] = set()
         self._deaths_in_a_row = 0
         self._records: Mapping[type, Callable[[Any], None]] = MappingProxyType(
@@ -48,8 +48,7 @@ class Sights(Judge):
                 FillRecord: self._on_fill,
                 DriftRecord: self._on_drift,
                 ReconciliationRecord: self._on_pass,
-                GuardRecord: self._on_guards,
-                AlertRecord: lambda record: self.world.reach(f"alert.{record.code}"),
+                AlertRecord: self._on_alert,
             }
         )
         self._told: Mapping[type, Callable[[Any], None]] = MappingProxyType(
@@ -102,8 +101,9 @@ class Sights(Judge):
             self.world.reach("cancel_race.fill_won" if after == "FILLED" else "cancel_race.cancel_won")
         if after == "REPLACED":
             self.world.reach("replace_chain.followed")
-        if record.order_type.startswith("stop") and after in ("WORKING", "REPLACED"):
-            self.world.reach("stop.placed" if after == "WORKING" else "stop.replaced")
+        if record.order_type.startswith("stop") and after == "WORKING":
+            self.world.reach("stop.replaced" if record.symbol in self._stopped else "stop.placed")
+            self._stopped.add(record.symbol)
         elif record.order_type.startswith("stop") and after in ("REJECTED", "CANCELED", "EXPIRED"):
             self.world.reach("stop.died")
 
@@ -120,9 +120,10 @@ class Sights(Judge):
         if record.result == "discarded" and "during the pass" in record.reason:
             self.world.reach("reconcile.overlaps_fill")
 
-    def _on_guards(self, record: GuardRecord) -> None:
-        for cause, _ in record.causes:
-            self.world.reach(f"cause.{cause}")
+    def _on_alert(self, record: AlertRecord) -> None:
+        self.world.reach(f"alert.{record.code}")
+        if record.code in ("trading_reducing", "trading_halted"):
+            self.world.reach(f"cause.{record.text.partition(':')[0]}")
 
     # events
 
@@ -151,8 +152,6 @@ class Sights(Judge):
             self.world.reach("kill.between_check_and_write")
         elif "lease" in reason:
             self.world.reach("lease.lost_mid_submit")
-        elif "row is not there" in reason:
-            self.world.reach("commit.ambiguous_undone")
 
     def _on_restored(self, event: Restored) -> None:
         if event.orders:

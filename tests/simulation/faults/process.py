@@ -11,7 +11,6 @@ from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.kill_latch import KILL_FILE
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.events import OperatorAsked
-from quant_trading_system.core.failpoints import NAMES
 from quant_trading_system.core.values import OrderIntent
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.persistence.latch_file import FILE_NAME
@@ -181,7 +180,7 @@ def crash(stage: Stage) -> None:
 
 
 def crash_at_failpoint(stage: Stage) -> None:
-    name = NAMES[min(len(NAMES) - 1, int(stage.number_of("point") * len(NAMES)))]
+    name = stage.word("point")
 
     def die() -> None:
         stage.reach()

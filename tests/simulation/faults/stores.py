@@ -12,7 +12,8 @@ EVER_S = 1e9
 
 def commit_lost(stage: Stage) -> None:
     kind = Kind.CUT_AFTER if stage.number_of("done") else Kind.CUT_BEFORE
-    _trouble(stage, Trouble(kind, where="commit", probability=stage.number_of("probability")))
+    outcome = "commit.ambiguous_done" if stage.number_of("done") else "commit.ambiguous_undone"
+    _trouble(stage, Trouble(kind, where="commit", probability=stage.number_of("probability")), outcome)
 
 
 def statement_fails(stage: Stage) -> None:
@@ -28,13 +29,15 @@ def database_slow(stage: Stage) -> None:
     _slow(stage, stage.world.database.slowness_s, delay_s)
 
 
-def _trouble(stage: Stage, trouble: Trouble) -> None:
+def _trouble(stage: Stage, trouble: Trouble, outcome: str = "") -> None:
     database = stage.world.database
     database.add_trouble(trouble)
 
     def undo() -> None:
         for _ in range(trouble.met):
             stage.reach()
+            if outcome:
+                stage.world.reach(outcome)
         if trouble in database.troubles:
             database.troubles.remove(trouble)
 
