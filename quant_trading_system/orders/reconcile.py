@@ -201,8 +201,8 @@ class ReconcilePolicy:
     ) -> tuple[Action, ...]:
         """What to do, in the order in which it must be done.
 
-        On the first pass of a process nothing of ours is under way: cash, and positions of which our books know
-        nothing, are taken over at once. What a partial look does not show is still waiting.
+        On the first pass of a process nothing of ours is under way: positions of which our books know nothing are
+        taken over at once. What a partial look does not show is still waiting.
         """
         seen: dict[_Sighting, int] = {}
         subjects: dict[_Subject, int] = {}
@@ -260,7 +260,7 @@ def _actions(difference: Difference, *, is_confirmed: bool, is_first_pass: bool)
             return _enter(difference)
         case DifferenceKind.PHANTOM_POSITION if is_first_pass or is_confirmed:
             return _adopt(difference)
-        case DifferenceKind.CASH_GAP if _takes_back(difference) or (is_first_pass and not difference.is_in_flux):
+        case DifferenceKind.CASH_GAP if _takes_back(difference):
             return [SetCash(difference=difference, cash_usd=difference.price)]
         case _:
             return _confirmed(difference) if is_confirmed else _seen_once(difference)

@@ -157,7 +157,7 @@ def test_on_the_first_pass_what_the_account_holds_is_adopted_at_once():
     actions = ReconcilePolicy().decide(diff(ours(), shown), mono_ns=mono(0), is_first_pass=True)
     adopted = next(action for action in actions if isinstance(action, AdoptPosition))
     assert adopted.quantity == 15, "what the fill explains is not adopted twice"
-    assert SetCash in {type(action) for action in actions}
+    assert SetCash not in {type(action) for action in actions}, "the activities that explain it may lag"
 
 
 @pytest.mark.fault("C7")
