@@ -277,14 +277,15 @@ class Lease:
 
     async def _wait_for_leave(self) -> None:
         """Until the database may be asked again; meanwhile it stays known that this process runs and it is away."""
-        leave = asyncio.ensure_future(self._wait_allowed())
-        try:
+
+        async def wait() -> None:
+            await self._wait_allowed()
+
+        async with asyncio.TaskGroup() as group:
+            leave = group.create_task(wait(), name="lease-leave")
             while not (await asyncio.wait((leave,), timeout=AWAY_NOTE_PERIOD_S))[0]:
                 if self._away_mono_ns is not None:
                     self._note_away()
-        finally:
-            leave.cancel()
-        leave.result()
 
     def _note_away(self) -> None:
         """The database is away, found out while the term ran, and looked at without a pause ever since.
