@@ -52,6 +52,8 @@ class Tap(NamedTuple):
     body: bytes
     status: int | None
     sent_mono_ns: int
+    sent_turn: int = 0
+    """The turn of the loop in which its first byte left: what happened at one moment has an order, too."""
 
 
 class Fate:
@@ -100,6 +102,7 @@ class Journey(NamedTuple):
     life: Life
     silence_s: float
     sent_mono_ns: int
+    sent_turn: int
 
 
 class Network:
@@ -141,7 +144,7 @@ class Network:
     def send(self, request: Request, fate: Fate | None, life: Life, silence_s: float) -> asyncio.Future[Answer]:
         """The bytes have left. The future holds the whole answer, or what the client library would raise."""
         future: asyncio.Future[Answer] = self._loop.create_future()
-        journey = Journey(request, fate, future, life, silence_s, self._world.mono_ns_now())
+        journey = Journey(request, fate, future, life, silence_s, self._world.mono_ns_now(), self._loop.handled)
         if fate is None or fate.request_lost is None:
             self._at(self._hop_s(), self._arrive, journey)
             return future
@@ -153,7 +156,7 @@ class Network:
     def _arrive(self, journey: Journey) -> None:
         fate, future = journey.fate, journey.future
         if fate is None:
-            answer = self._world.serve(journey.request, journey.life, journey.sent_mono_ns)
+            answer = self._world.serve(journey)
             if future is not None:
                 self._at(self._hop_s(), _deliver, future, answer)
             return
@@ -176,7 +179,7 @@ class Network:
             assert instead is not None, "what is not served is answered otherwise"
             return instead
         for _ in range(fate.serve_times):
-            answer = self._world.serve(request, journey.life, journey.sent_mono_ns)
+            answer = self._world.serve(journey)
         answer = instead or answer
         for change in fate.change:
             answer = change(request, answer)

@@ -57,8 +57,8 @@ def _strong(name: str, parameter: Choice | Span, seed: int) -> Value:
 
 AFTER_TRADES_S = 90.0
 """Late enough that something was executed, which may then be taken back."""
-POINTS = (0.35, 0.4, 0.45, 0.5, 0.02, 0.25)
-"""Places in the list of failpoints; some are passed in ten minutes."""
+POINTS = ("gateway.before_bytes", "reconciler.before_tell", "writer.inside_batch", "http.after_bytes")
+"""Failpoints that ten minutes pass."""
 
 
 def test_every_kind_of_the_table_is_played():

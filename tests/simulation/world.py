@@ -27,9 +27,9 @@ from quant_trading_system.simulator.rulebook import TODAY, Rulebook
 from quant_trading_system.simulator.settings import ExchangeSettings
 from tests.simulation.faults import PLAYERS, Stage
 from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
-from tests.simulation.http import Network, Tap
+from tests.simulation.http import Journey, Network, Tap
 from tests.simulation.lives import Lives
-from tests.simulation.loop import DetLoop, Life, Timer, in_life
+from tests.simulation.loop import DetLoop, Timer, in_life
 from tests.simulation.plan import HEAL_S, Plan
 from tests.simulation.stores import DatabaseModel, DiskModel, RedisModel
 from tests.simulation.streams import TradeStreams
@@ -211,11 +211,25 @@ class World(Lives):
 
     # the exchange
 
-    def serve(self, request: Request, life: Life, sent_mono_ns: int) -> Answer:
+    @property
+    def turn(self) -> int:
+        """How many turns the loop has made."""
+        return self.loop.handled
+
+    def serve(self, journey: Journey) -> Answer:
         """A request reached the broker."""
         self.exchange.advance(self.venue_ns())
+        request = journey.request
         tap = Tap(
-            self.venue_ns(), self.mono_ns, life.number, request.method, request.path, request.body, None, sent_mono_ns
+            venue_ns=self.venue_ns(),
+            mono_ns=self.mono_ns,
+            incarnation=journey.life.number,
+            method=request.method,
+            path=request.path,
+            body=request.body,
+            status=None,
+            sent_mono_ns=journey.sent_mono_ns,
+            sent_turn=journey.sent_turn,
         )
         self.tap.append(tap)
         self._hash.update(f"{self.loop._now_s!r} {request.method} {request.path} ".encode() + request.body)

@@ -31,11 +31,10 @@ CONTROLS = frozenset(
     }
 )  # fmt: skip
 """Every control that exists, written down here on purpose: a rule that vanishes from the gate is noticed."""
-GATE_CLOSES_NS = SECOND_NS // 20
-"""50 ms (I9)."""
 LINK_LOST_NS = 5 * SECOND_NS
 """A stream may fall between the gate's word and the write: storing the intent and reading it back takes so long. The
-last look before the write is at latch, state, lease and limits alone (design, Orders 3)."""
+last look before the write is at latch, state, lease and limits alone (design, Orders 3); these allow for nothing, not
+even for a turn of the loop."""
 FRESH_S = 45.0
 LEASE_MARGIN_S = 2.0
 FEED_S, QUOTE_S = 5.1, 61.0
@@ -140,9 +139,9 @@ class Allowed(Judge):
 
     def _judge_new_exposure(self, client_order_id: str, tap: Tap) -> None:
         hearing = self.notes.hearing
-        for reason, since_ns in hearing.shut_since.items():
-            room_ns = LINK_LOST_NS if reason == "streams" else GATE_CLOSES_NS
-            if since_ns + room_ns < tap.sent_mono_ns:
+        for reason, (since_ns, turn) in hearing.shut_since.items():
+            is_late = since_ns + LINK_LOST_NS < tap.sent_mono_ns if reason == "streams" else turn < tap.sent_turn
+            if is_late:
                 invariant = "I9" if reason in ("latch", "kill asked") else "I10"
                 late_s = (tap.sent_mono_ns - since_ns) / SECOND_NS
                 text = f"{client_order_id} adds exposure {late_s:.3f} s after the gate was shut: {reason}"

@@ -80,8 +80,8 @@ class Hearing(Struct):
     is_paused: bool = False
     feed_ns: int = 0
     sane_quotes: dict[str, int] = {}
-    shut_since: dict[str, int] = {}
-    """Why new exposure is forbidden, by what was told alone, and since when."""
+    shut_since: dict[str, tuple[int, int]] = {}
+    """Why new exposure is forbidden, by what was told alone, and since when: monotonic time, turn of the loop."""
 
 
 class Notes:
@@ -150,7 +150,7 @@ class Notes:
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
         if is_shut:
-            self.hearing.shut_since.setdefault(reason, self.world.mono_ns)
+            self.hearing.shut_since.setdefault(reason, (self.world.mono_ns, self.world.turn))
         else:
             self.hearing.shut_since.pop(reason, None)
 
