@@ -10,7 +10,7 @@ RUN_IN := .venv/bin/python
 SOURCES := quant_trading_system main.py
 INSTALL := PYTHON="$(PYTHON)" sh scripts/environment.sh
 
-.PHONY: help run test check bench exercise simulate simulate-process lock image environment environment-bench lint types layers docs
+.PHONY: help run test check bench exercise simulate simulate-bugs simulate-process lock image environment environment-bench lint types layers docs
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,9 @@ exercise: environment ## a million random order operations on the exchange, in t
 
 simulate: environment ## simulated half hours of the daemon under faults: SEEDS=10000 goes on where it was, SEED=7 plays one again
 	@$(RUN_IN) -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000)) $(ARGS)
+
+simulate-bugs: environment ## plant each bug of the catalogue in a copy of the code and let simulated half hours find it (ARGS="--list")
+	@$(RUN_IN) -m tests.simulation.bugs $(ARGS)
 
 simulate-process: environment ## RUNS=100 more deaths of real processes, judged by the exchange's ledger (KINDS=random,failpoint)
 	@$(RUN_IN) -m tests.process_campaign --runs $(or $(RUNS),100) $(if $(KINDS),--kinds $(KINDS)) $(ARGS)

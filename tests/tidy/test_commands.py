@@ -108,7 +108,19 @@ def test_ci_runs_make_check_and_make_check_runs_everything():
 
 def test_every_target_that_make_help_shows_exists_and_every_public_one_is_shown():
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    targets = ["help", "run", "test", "check", "bench", "exercise", "simulate", "simulate-process", "lock", "image"]
+    targets = [
+        "help",
+        "run",
+        "test",
+        "check",
+        "bench",
+        "exercise",
+        "simulate",
+        "simulate-bugs",
+        "simulate-process",
+        "lock",
+        "image",
+    ]
     assert re.findall(r"(?m)^  make ([\w-]+)", shown) == targets
 
 

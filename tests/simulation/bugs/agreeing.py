@@ -41,8 +41,8 @@ BUGS = (
         name="stale-snapshot-believed",
         rows="I16 C8",
         text="a picture with fewer fills than are known is taken",
-        path="engine/reconciling.py",
-        old="                is_older = not _is_newer(picture, order) and not self._has_lasted(order.client_order_id)",
+        path="engine/pictures.py",
+        old="                is_older = not is_newer and not self._has_lasted(order, picture)",
         new="                is_older = False",
     ),
     Bug(
@@ -154,8 +154,8 @@ BUGS = (
         rows="I15 I18 D12",
         text="cash that moved without a word stays wrong",
         path="engine/repairing.py",
-        old="        before, moved_usd = cash.unexplained_usd, cash_usd - cash.usd\n        desk.ledger.set_cash(cash_usd)",
-        new="        before, moved_usd = cash.unexplained_usd, cash_usd - cash.usd",
+        old="        moved_usd = cash_usd - cash.usd\n        desk.ledger.set_cash(cash_usd)",
+        new="        moved_usd = cash_usd - cash.usd",
     ),
     Bug(
         name="sells-cost-cash",

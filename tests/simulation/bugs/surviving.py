@@ -26,8 +26,8 @@ BUGS = (
         rows="I9 E11",
         text="a reset clears the file first, so that a crash in between leaves it clear",
         path="app/kill_latch.py",
-        old="            wanted = Latch.CLEAR if file_latch is row_latch is Latch.CLEAR else Latch.ENGAGED",
-        new="            wanted = Latch.CLEAR",
+        old="        wanted = Latch.ENGAGED if is_engaged else Latch.CLEAR",
+        new="        wanted = Latch.CLEAR",
     ),
     Bug(
         name="latch-file-not-synced",
@@ -106,8 +106,8 @@ BUGS = (
         rows="I30 A12",
         text="a restart opens every lock",
         path="engine/reconciling.py",
-        old="        desk.symbol_locks.update(dict(event.locks))",
-        new="        desk.symbol_locks.update({})",
+        old="        for symbol, reason in event.locks:",
+        new="        for symbol, reason in event.locks[:0]:",
     ),
     Bug(
         name="first-orders-before-the-first-pass",
