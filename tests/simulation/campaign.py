@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -127,6 +128,7 @@ def _results(chunks: Sequence[int], options: Options) -> Iterator[Totals]:
 
 def _settle() -> None:
     """A worker keeps what it imported for ever; what seeds leave is collected once in some of them."""
+    warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)  # power cuts
     gc.collect()
     gc.freeze()
     gc.disable()

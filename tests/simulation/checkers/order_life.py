@@ -48,6 +48,8 @@ class OrderLife(Judge):
         )
 
     def on_start(self) -> None:
+        """A new life counts what was executed alone, until the broker's word is heard again: that is no fall (I14)."""
+        self._filled.clear()
         self._doubted.clear()
         self._alerted.clear()
 
