@@ -31,6 +31,7 @@ from quant_trading_system.core.types import (
 from quant_trading_system.core.values import Instrument
 from quant_trading_system.core.views import SessionView
 from quant_trading_system.engine.config import EngineConfig
+from quant_trading_system.ledger.book import Book
 from quant_trading_system.ledger.books import Ledger
 from quant_trading_system.market.state import Market
 from quant_trading_system.orders.manager import OrderManager
@@ -43,6 +44,8 @@ from quant_trading_system.risk.kill import KillSwitch
 from quant_trading_system.strategy.base import Strategy
 
 FLOWS_KEPT = 1_000
+
+EMPTY_BOOK = Book()
 
 
 class Desk:
@@ -115,6 +118,7 @@ class Desk:
         """Whether any effect followed since the invariants were looked at: nothing changes without one."""
         self._marks: dict[Symbol, tuple[float, Decimal]] = {}
         """The last mark of each symbol, and the same as a Decimal: a second needs it several times."""
+        self.stored_books: dict[Symbol, dict[StrategyId, None]] = {}  # rows must follow books that are gone
         self._effects: list[Effect] = []
         self._begin_bookkeeping()
 
@@ -288,8 +292,12 @@ class Desk:
         )
 
     def remember_books(self, symbol: Symbol) -> None:
-        """Store every strategy's book of `symbol` as it stands now."""
-        for strategy, book in self.ledger.books(symbol).items():
+        """Store every strategy's book of `symbol` as it is now, and as empty one of which nothing is left."""
+        books = self.ledger.books(symbol)
+        stored = self.stored_books.setdefault(symbol, {})
+        stored.update(dict.fromkeys(books))
+        for strategy in stored:
+            book = books.get(strategy, EMPTY_BOOK)
             self.remember(
                 PositionRecord(
                     venue_ns=self.venue_ns,

@@ -129,6 +129,8 @@ class Reconciling:
                 desk.unexplained_flow_usd += came
                 desk.flows.append((entry.venue_ns, came))
         desk.ledger.cash.carry_unexplained(unexplained)
+        for book in event.books:
+            desk.stored_books.setdefault(book.symbol, {})[book.strategy] = None
         desk.guards.restore(event.guards, session_date=desk.session_date)
         self._restore_locks(event)
         desk.strategy_locks.update(dict(event.disabled_strategies))

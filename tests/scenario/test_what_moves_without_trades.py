@@ -255,6 +255,23 @@ def test_before_the_first_look_at_the_account_its_activities_are_history():
 # busts, corrections, inferred fills
 
 
+@pytest.mark.fault("C12")
+@pytest.mark.invariant("I12")
+def test_the_stored_book_of_a_bust_that_was_all_there_was_is_empty():
+    floor = scripted_floor()
+    floor.decide(Direction.LONG)
+    floor.advance(2)
+    execution = floor.exchange._books.executions[-1]
+    floor.exchange.bust(execution.execution_id)
+    floor.advance(TWO_PASSES_S)
+
+    stored = [record for record in floor.records if isinstance(record, PositionRecord) and record.strategy == MOMENTUM]
+
+    assert max(record.quantity for record in stored) > 0
+    assert floor.books() == {}
+    assert stored[-1].quantity == 0
+
+
 def silent(_update: OrderUpdated) -> list[OrderUpdated]:
     return []
 
