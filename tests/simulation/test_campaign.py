@@ -12,7 +12,17 @@ from tests.simulation.plan import Plan, make_plan
 from tests.simulation.plan_kinds import KINDS
 from tests.simulation.totals import Totals, load, save
 
-HASHED_SEEDS = 4
+SAMPLE_SEEDS = 300
+HASHED_SEEDS = 10
+
+
+@pytest.mark.timeout(600)
+def test_a_sample_of_seeds_breaks_no_invariant():
+    totals = run_campaign(Options(seeds=SAMPLE_SEEDS, workers=1))
+
+    assert totals.failed == {}
+    assert totals.seeds == SAMPLE_SEEDS
+    assert totals.orders > 5 * SAMPLE_SEEDS
 
 
 @pytest.mark.invariant("I39")
