@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from tests.simulation import reach
-from tests.simulation.campaign import Options, attempt, compare_hashes, hashes, run_campaign
+from tests.simulation.campaign import Options, attempt, compare_hashes, hashes, run_campaign, run_to_first_failure
 from tests.simulation.plan import Plan, from_line, make_plan, to_line
 from tests.simulation.shrink import invariants_of, shrink
 from tests.simulation.totals import Totals, file_of_this_code
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", metavar="NAME", help="with --shrink: keep the plan in tests/simulation/seeds/")
     parser.add_argument("--hash-check", type=int, metavar="N", help="N seeds in two processes must give equal hashes")
     parser.add_argument("--reach-min", type=int, help="fail below this many hits of an item, however few the seeds")
-    parser.add_argument("--stop-at-first", action="store_true", help="end with the first seed that fails")
+    parser.add_argument("--stop-at-first", action="store_true", help="one process, ends with the first failure")
     parser.add_argument("--no-totals", action="store_true", help="neither go on from earlier sums nor keep these")
     parser.add_argument("--no-shrink", action="store_true", help="do not make the first failing plan small")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object; nothing is shrunk")
@@ -88,6 +88,8 @@ def _run_one(plan: Plan, options: argparse.Namespace) -> int:
 
 
 def _run_many(options: argparse.Namespace) -> int:
+    if options.stop_at_first:
+        return _run_to_first_failure(options)
     shown_s = [0.0]
 
     def tell(totals: Totals, wanted: int, spent_s: float) -> None:
@@ -100,7 +102,6 @@ def _run_many(options: argparse.Namespace) -> int:
             seeds=options.seeds,
             first=options.first,
             workers=options.workers,
-            stops_at_first=options.stop_at_first,
             totals_file=None if options.no_totals else file_of_this_code(),
         ),
         tell=tell,
@@ -109,12 +110,23 @@ def _run_many(options: argparse.Namespace) -> int:
     must_reach = options.reach_min is not None or totals.seeds >= reach.FULL_SEEDS
     _print_totals(totals)
     _print_short(short, must_reach=must_reach)
+    _print_end(totals, options)
+    return 1 if totals.failures or (short and must_reach) else 0
+
+
+def _run_to_first_failure(options: argparse.Namespace) -> int:
+    totals = run_to_first_failure(options.first, options.seeds)
+    _print_totals(totals)
+    _print_end(totals, options)
+    return 1 if totals.failures else 0
+
+
+def _print_end(totals: Totals, options: argparse.Namespace) -> None:
     if options.json:
         answer = {"seeds": totals.seeds, "failed": sorted(totals.failed), "violations": totals.failed}
         print(msgspec.json.encode(answer).decode())
     else:
         _print_failures(totals, shrinks=not options.no_shrink)
-    return 1 if totals.failures or (short and must_reach) else 0
 
 
 def _shortages(totals: Totals, reach_min: int | None) -> list[str]:

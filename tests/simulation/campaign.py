@@ -35,7 +35,6 @@ class Options(Struct, frozen=True, kw_only=True):
     seeds: int
     first: int = 0
     workers: int = 2
-    stops_at_first: bool = False
     totals_file: Path | None = None
 
 
@@ -77,11 +76,21 @@ def run_campaign(options: Options, *, tell: Progress = lambda _totals, _wanted, 
         if options.totals_file is not None and now_s - saved_s > SAVE_EVERY_S:
             saved_s = now_s
             save(options.totals_file, totals)
-        if totals.failed and options.stops_at_first:
-            break
     totals.wall_s = before_s + time.monotonic() - began_s
     if options.totals_file is not None:
         save(options.totals_file, totals)
+    return totals
+
+
+def run_to_first_failure(first: int, count: int) -> Totals:
+    """Run seeds in this process, exactly these and one after another, until one fails."""
+    totals = Totals()
+    for seed in range(first, first + count):
+        totals.add(outcome_of(attempt(make_plan(seed))))
+        if totals.failed:
+            break
+        if seed % CHUNK_SEEDS == 0:
+            gc.collect()
     return totals
 
 
@@ -119,7 +128,7 @@ def _chunks(options: Options) -> range:
 def _results(chunks: Sequence[int], options: Options) -> Iterator[Totals]:
     if options.workers <= 1:
         for number in chunks:
-            yield _run_chunk(number, stops_at_first=options.stops_at_first)
+            yield _run_chunk(number)
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(options.workers, max(1, len(chunks))), initializer=_settle) as pool:
@@ -134,12 +143,10 @@ def _settle() -> None:
     gc.disable()
 
 
-def _run_chunk(number: int, *, stops_at_first: bool = False) -> Totals:
+def _run_chunk(number: int) -> Totals:
     totals = Totals(chunks={number})
     for seed in range(number * CHUNK_SEEDS, (number + 1) * CHUNK_SEEDS):
         totals.add(outcome_of(attempt(make_plan(seed))))
-        if totals.failed and stops_at_first:
-            break
     gc.collect()
     return totals
 

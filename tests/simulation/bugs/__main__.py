@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bugs = _named(chosen.names)
     if bugs is None:
         return 2
-    found = hunt_all(bugs, seeds=chosen.seeds, workers=chosen.workers, on_found=_tell)
+    found = hunt_all(bugs, seeds=chosen.seeds, first=chosen.first, workers=chosen.workers, on_found=_tell)
     missed = [each for each in found if not each.is_found]
     tried = [each.seeds for each in found if each.is_found]
     if tried:
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.bugs", description=__doc__)
     parser.add_argument("names", nargs="*", help="bugs of the catalogue; all where none is named")
     parser.add_argument("--seeds", type=int, default=SEEDS_MAX, help="tried at most for each bug (default %(default)s)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default %(default)s)")
     parser.add_argument("--workers", type=int, default=WORKERS, help="bugs hunted at a time (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="the catalogue, and nothing else")
     return parser
@@ -59,7 +60,8 @@ def _named(names: Sequence[str]) -> list[Bug] | None:
 
 def _tell(found: Found) -> None:
     verdict = f"seed {found.seeds:>5}" if found.is_found else " NOT FOUND "
-    print(f"{found.bug:<42} {verdict} {found.seconds:>7.1f} s  {found.said}", flush=True)
+    passed_over = f"  (without it {', '.join(map(str, found.passed_over))} fail too)" if found.passed_over else ""
+    print(f"{found.bug:<42} {verdict} {found.seconds:>7.1f} s  {found.said}{passed_over}", flush=True)
 
 
 if __name__ == "__main__":
