@@ -15,17 +15,29 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon_process import DaemonProcess, exchange_ledger, run_verb
-from tests.support.shared_site import SharedSite
+from tests.support.shared_site import SPEED, SharedSite, resting_flags
 from tests.support.stores import Servers, short_folder
 
 TAKE_OVER_SECONDS_MAX = 10.0
 HTTP_SECONDS_MAX = 5.0
+RESTS_S = 10.0  # half of what the daemon lets an entry rest
 
 
 @pytest.fixture
 def pair(dsn: str, servers: Servers) -> Iterator[SharedSite]:
     with short_folder() as folder:
         started = SharedSite(folder, dsn, servers.valkey.url)
+        try:
+            yield started
+        finally:
+            started.end()
+
+
+@pytest.fixture
+def resting_pair(dsn: str, servers: Servers) -> Iterator[SharedSite]:
+    """At this exchange every order rests for a while."""
+    with short_folder() as folder:
+        started = SharedSite(folder, dsn, servers.valkey.url, *resting_flags(RESTS_S))
         try:
             yield started
         finally:
@@ -46,16 +58,9 @@ def stands_by(daemon: DaemonProcess) -> bool:
     return bool(daemon.get("status")["trading_state"] == "STANDBY")
 
 
-def rests_an_order(pair: SharedSite, leader: DaemonProcess) -> bool:
-    """Whether an order of the leader's is open on a market that stands still, so that it stays open."""
-    if not leader.get("orders")["orders"]:
-        return False
-    pair.exchange.post("clock", {"speed": 0.001})
-    time.sleep(0.5)
-    open_orders = [row for row in exchange_ledger(pair.exchange.url)["orders"] if row["status"] in ("new", "accepted")]
-    if not open_orders:
-        pair.exchange.post("clock", {"speed": 240})
-    return bool(open_orders)
+def rests_an_order(pair: SharedSite) -> bool:
+    """Whether the exchange has an open order."""
+    return any(row["status"] in ("new", "accepted") for row in exchange_ledger(pair.exchange.url)["orders"])
 
 
 def is_stopped(daemon: DaemonProcess) -> bool:
@@ -125,22 +130,23 @@ def test_a_standby_waits_without_touching_the_broker_and_trades_within_ten_secon
 @pytest.mark.fault("H2")
 @pytest.mark.invariant("I25")
 @pytest.mark.timeout(150)
-def test_a_leader_that_stood_still_past_its_lease_sends_nothing_more_that_changes_anything(pair):
-    leader = pair.start("a").wait_ready()
-    standby = pair.start("b", "--standby")
+def test_a_leader_that_stood_still_past_its_lease_sends_nothing_more_that_changes_anything(resting_pair):
+    leader = resting_pair.start("a").wait_ready()
+    standby = resting_pair.start("b", "--standby")
     standby.wait_for(lambda: stands_by(standby), "standing by")
-    leader.wait_for(has_filled(leader), "a fill")
-    leader.wait_for(lambda: rests_an_order(pair, leader), "an order that rests", 60.0)
+    leader.wait_for(lambda: rests_an_order(resting_pair), "an order that rests", 60.0)
+    resting_pair.exchange.post("clock", {"speed": 0.001})  # so that it goes on resting
+    assert rests_an_order(resting_pair)
     os.kill(leader.pid, signal.SIGSTOP)
     stopped_s = time.monotonic()
     standby.wait_for(lambda: standby.get("status")["steps"][4]["state"] == "ready", "reconciled by the standby")
     assert time.monotonic() - stopped_s < 20.0  # the lease's 10 s, and 10 more
     os.kill(leader.pid, signal.SIGCONT)
     assert leader.wait(15.0) == 7
-    pair.exchange.post("clock", {"speed": 240})
-    assert pair.proxies[0].changes(after_s=stopped_s + 1.0) == []
+    resting_pair.exchange.post("clock", {"speed": SPEED})
+    assert resting_pair.proxies[0].changes(after_s=stopped_s + 1.0) == []
     assert f"the lease was lost: another daemon trades with this database: pid {standby.pid}" in leader.output
-    assert pair.proxies[0].changes()
+    assert resting_pair.proxies[0].changes()
     standby.must_agree()
     assert standby.stop() == 0
 

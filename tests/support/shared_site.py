@@ -7,14 +7,22 @@ from pathlib import Path
 from tests.support.daemon_process import DaemonProcess, ExchangeProcess
 from tests.support.recording_proxy import RecordingProxy
 
+SPEED = 240
+
+
+def resting_flags(seconds: float) -> tuple[str, ...]:
+    """Flags of an exchange that lets nearly every order rest so long before it trades: a test that looks finds one."""
+    most_ms = seconds * SPEED * 1_000
+    return "--set", f"latency.fill.max_ms={most_ms}", "--set", f"latency.fill.mean_ms={100 * most_ms}"
+
 
 class SharedSite:
     """Starts daemons by name of their state directory; `end` ends everything."""
 
-    def __init__(self, folder: Path, dsn: str, redis_url: str) -> None:
+    def __init__(self, folder: Path, dsn: str, redis_url: str, *exchange_flags: str) -> None:
         self.folder = folder
         self.environ = {"QTS__DATABASE__URL": dsn, "QTS__REDIS__URL": redis_url}
-        self.exchange = ExchangeProcess(folder / "exchange", "--speed", "240", "--seed", "3")
+        self.exchange = ExchangeProcess(folder / "exchange", "--speed", str(SPEED), "--seed", "3", *exchange_flags)
         self.daemons: list[DaemonProcess] = []
         self.proxies: list[RecordingProxy] = []
 

@@ -81,7 +81,6 @@ class Desk:
             "posts": {name: [body.decode() for body in bodies] for name, bodies in self.posts.items()},
             "accepted": self.accepted,
             "hostilities": dict(self.schedule.counts),
-            "ages_s": self.schedule.ages_s(),
             "is_over": self.schedule.is_over,
             "requests": self.requests,
             "connections": self.connections,

@@ -38,6 +38,7 @@ class Rest:
         self._desk = desk
         self._older: dict[str, str] = {}
         self._last_power = "100000"
+        self._is_blocked = False
 
     def routes(self) -> list[web.RouteDef]:
         guarded = self._guarded
@@ -333,7 +334,8 @@ class Rest:
         desk = self._desk
         body = wire.account_body(desk.books, desk.market, desk.now_ns())
         fault = desk.schedule.draw(points.ACCOUNT)
-        if fault == "blocked":
+        self._is_blocked = (self._is_blocked or fault == "blocked") and not desk.schedule.is_over
+        if self._is_blocked:  # until somebody lifts it
             body["trading_blocked"] = True
         if fault == "new_status":
             body["status"] = "ACCOUNT_UPDATED"

@@ -7,7 +7,6 @@ afterwards everything is answered as on a good day, so that books can be compare
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 
 SUBMIT, CANCEL, READ, LIST, CLOCK, ACCOUNT = "submit", "cancel", "read", "list", "clock", "account"
@@ -85,7 +84,6 @@ class Schedule:
         self.is_on = is_rude_start
         self.is_over = False
         self.counts: Counter[str] = Counter()
-        self._first_s: dict[str, float] = {}
         chosen: dict[str, tuple[Entry, ...]] = {}
         for point, entries in TABLE.items():
             kept = tuple(
@@ -110,13 +108,8 @@ class Schedule:
             name = f"{point}.{kind}"
             if self.counts[name] < most and self._rng.random() < min(1.0, probability * self._boost):
                 self.counts[name] += 1
-                self._first_s.setdefault(name, time.monotonic())
                 return kind
         return None
-
-    def ages_s(self) -> dict[str, float]:
-        """How long ago each thing that went wrong did so first."""
-        return {name: time.monotonic() - at_s for name, at_s in self._first_s.items()}
 
     def chance(self, probability: float) -> bool:
         return self._rng.random() < probability

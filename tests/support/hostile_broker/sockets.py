@@ -17,6 +17,8 @@ from tests.support.hostile_broker.times import NANOS, parse, stamp
 from tests.support.hostile_broker.wire import ulid, update_frame
 
 TICK_S = 0.25
+SETTLED_S = 2.0
+"""Before a stream misbehaves its client has it for so long: nobody can tell the fall of what it did not yet have."""
 LATE_S = (1.0, 6.0)
 MINUTE_NS = 60 * NANOS
 NOTICE = "the authenticate action is deprecated, use auth with key and secret"
@@ -111,9 +113,12 @@ class _TradeSession:
             self._desk.schedule.begin()
 
     async def _misbehave(self) -> None:
+        while not self._is_listening:
+            await asyncio.sleep(TICK_S)
+        await asyncio.sleep(SETTLED_S)
         while True:
             await asyncio.sleep(TICK_S)
-            match self._desk.schedule.draw(points.TRADE_TICK) if self._is_listening else None:
+            match self._desk.schedule.draw(points.TRADE_TICK):
                 case "starve":
                     self._is_starved = True  # until the connection is made anew: open, answering pings, and mute
                 case "close_1000":
@@ -199,7 +204,8 @@ class _DataSession:
         self._is_second = is_second
         self._is_authenticated = False
         self._subscribed: dict[str, set[str]] = {channel: set() for channel in CHANNELS}
-        self._mute_until_s = 0.0
+        self._is_mute = False
+        self._settled_s: float | None = None
         self._login = desk.schedule.draw(points.DATA_LOGIN)
         self._trade_number = 0
 
@@ -250,6 +256,7 @@ class _DataSession:
             self._subscribed[channel] = (
                 self._subscribed[channel] | symbols if adds else self._subscribed[channel] - symbols
             )
+        self._settled_s = self._settled_s or time.monotonic() + SETTLED_S
         shown = {channel: sorted(self._subscribed[channel]) for channel in LISTS}
         trades = shown["trades"]
         await self._send([{"T": "subscription", **shown, "corrections": trades, "cancelErrors": trades}])
@@ -259,14 +266,15 @@ class _DataSession:
         minute = desk.now_ns() // MINUTE_NS
         while True:
             await asyncio.sleep(TICK_S)
-            match desk.schedule.draw(points.DATA_TICK) if self._is_authenticated else None:
+            is_settled = self._settled_s is not None and time.monotonic() >= self._settled_s
+            match desk.schedule.draw(points.DATA_TICK) if is_settled else None:
                 case "mute":
-                    self._mute_until_s = time.monotonic() + 3_600
+                    self._is_mute = True  # until the connection is made anew
                 case "close":
                     await self._socket.close(code=1001)
                 case "slow_client":
                     await self._error(407, "slow client", closes=True)
-            if time.monotonic() < self._mute_until_s and not desk.schedule.is_over:
+            if self._is_mute:
                 continue
             now = desk.now_ns() // MINUTE_NS
             if now != minute:
