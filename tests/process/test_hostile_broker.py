@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def must_have_sent_nothing_twice(report: dict[str, Any], daemon: DaemonProcess) 
     assert len(decided) == len(approved)
 
 
-def must_have_alarmed(report: dict[str, Any], daemon: DaemonProcess, alarms: dict[str, tuple[str, ...]]) -> None:
+def must_have_alarmed(report: dict[str, Any], daemon: DaemonProcess, alarms: Mapping[str, tuple[str, ...]]) -> None:
     """What went wrong with a stream stays so until it is noticed, also after the schedule is over."""
 
     def silent() -> list[str]:
