@@ -140,6 +140,7 @@ class OrderManager:
             self._keep(order)
             if not order.is_external:
                 self._recent.append((order.created_ns, order))
+        for order in list(self._orders.values()):
             self._join_relatives(order)
         for order in list(self._live.values()):
             if order.is_unknown:
@@ -427,9 +428,13 @@ class OrderManager:
         if parent is not None and order.replaces is None:
             order.parent = parent
             parent.legs[STOP_LOSS if order.stop_price is not None else TAKE_PROFIT] = order
-        old = None if order.replaces is None else self._by_broker_id.get(order.replaces)
+        if order.replaces is None:
+            return
+        old = self._by_broker_id.get(order.replaces)
         if old is not None:
             old.successor = order
+        else:
+            self._waiting.setdefault(order.replaces, []).append(order)  # of one whose id the broker did not tell yet
 
     def _cancel_if_wanted(self, work: Work) -> None:
         """Send a wanted cancel once the broker has named the order, and again while it shows no effect."""
