@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from quant_trading_system.adapters.alpaca.cancel import CancelClient
 from quant_trading_system.adapters.alpaca.read import ReadClient
@@ -34,12 +34,15 @@ from quant_trading_system.core.errors import Bug, Unavailable, VenueError
 from quant_trading_system.core.events import CancelAnswered, CancelInDoubt, LookupAnswered, LookupFailed
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import Record
-from quant_trading_system.core.types import BrokerOrderId
+from quant_trading_system.core.types import BrokerOrderId, ClientOrderId
 
 STOP_SECONDS_MAX = 1.0
-TASKS_MAX = 200  # broker calls under way; more wait in their lane of the request budget
+CALLS_MAX = 200  # cancels and questions of single orders under way; the engine repeats what did not leave
+TASKS_MAX = 250  # all tasks: a kill finds room beside any number of calls
 CANCEL_ALL_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)  # the last one repeats: a kill is not given up (fault E10)
 CANCEL_ALL_TRIES_MAX = 10_000  # a day of a broker that does not answer
+
+Asked = TypeVar("Asked", CancelOrder, AskOrder)
 
 
 class Performers:
@@ -78,15 +81,17 @@ class Performers:
         self._on_failure = on_failure
         self._refusal_to_cancel = refusal_to_cancel
         self._running: set[asyncio.Task[None]] = set()
+        self._calls: set[tuple[type[Effect], ClientOrderId]] = set()
+        """What is under way of single orders."""
         self._is_cancelling_all = False
         self._actions: dict[type[Effect], Callable[[Any], None]] = {
             SendOrder: lambda effect: self._gateway.submit(effect.approved),
-            CancelOrder: lambda effect: self._spawn("cancel", self._cancel_order(effect)),
+            CancelOrder: self._start_cancel,
             CancelEverything: self._start_cancel_all,
-            AskOrder: lambda effect: self._spawn("ask", self._ask(effect)),
+            AskOrder: self._start_ask,
             RequestReconciliation: lambda _effect: self._reconciler.request(),
-            EngageLatch: lambda effect: self._spawn("latch", self._latch.engage(effect.operator, effect.reason)),
-            ClearLatch: lambda effect: self._spawn("latch", self._latch.clear(effect.operator, effect.reason)),
+            EngageLatch: self._start_engage,
+            ClearLatch: self._start_clear,
             CycleStream: cycle_stream,
             AllowHealing: allow_healing,
             Remember: lambda effect: self._remember(effect.record),
@@ -111,13 +116,14 @@ class Performers:
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
 
-    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         if len(self._running) >= TASKS_MAX:
             work.close()
             raise Bug(f"{len(self._running)} broker calls are under way, limit {TASKS_MAX}")
         task = self._group.create_task(self._watched(name, work), name=f"perform-{name}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return task
 
     async def _watched(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:
@@ -125,15 +131,35 @@ class Performers:
         except Exception as error:  # border: a background task; what is no venue error is a bug of ours and stops us
             self._on_failure(TaskEnded(f"perform-{name}", error))
 
+    def _start_cancel(self, effect: CancelOrder) -> None:
+        self._call(effect, "cancel", self._cancel_order, self._tell_cancel_in_doubt)
+
+    def _start_ask(self, effect: AskOrder) -> None:
+        self._call(effect, "ask", self._ask, self._tell_lookup_failed)
+
+    def _call(
+        self,
+        effect: Asked,
+        name: str,
+        begin: Callable[[Asked], Coroutine[Any, Any, None]],
+        tell_not_sent: Callable[[Asked, str], None],
+    ) -> None:
+        """Begin what concerns one order, unless the same is under way: its answer is this one's, too."""
+        key = (type(effect), effect.client_order_id)
+        if key in self._calls:
+            return
+        if len(self._calls) >= CALLS_MAX:
+            tell_not_sent(effect, f"not sent: {CALLS_MAX} broker calls are under way")
+            return
+        self._calls.add(key)
+        self._spawn(name, begin(effect)).add_done_callback(lambda _task: self._calls.discard(key))
+
     async def _cancel_order(self, effect: CancelOrder) -> None:
         failpoint("performers.before_cancel")
         try:
             reply = await self._cancel.cancel(effect.broker_order_id, before_write=self._may_cancel)
         except VenueError as error:
-            self._inbox.put(
-                CancelInDoubt(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),
-                Lane.ORDERS,
-            )
+            self._tell_cancel_in_doubt(effect, str(error))
             return
         failpoint("performers.after_cancel")
         self._inbox.put(
@@ -148,12 +174,26 @@ class Performers:
             Lane.ORDERS,
         )
 
+    def _tell_cancel_in_doubt(self, effect: CancelOrder, reason: str) -> None:
+        event = CancelInDoubt(client_order_id=effect.client_order_id, reason=reason, **stamps(self._clock))
+        self._inbox.put(event, Lane.ORDERS)
+
+    def _tell_lookup_failed(self, effect: AskOrder, reason: str) -> None:
+        event = LookupFailed(client_order_id=effect.client_order_id, reason=reason, **stamps(self._clock))
+        self._inbox.put(event, Lane.ORDERS)
+
     def _may_cancel(self) -> None:
         """In the loop step of the write: what another daemon leads by now is not ours to touch (fault K2)."""
         _raise_if(self._refusal_to_cancel(False))
 
     def _may_cancel_all(self) -> None:
         _raise_if(self._refusal_to_cancel(True))
+
+    def _start_engage(self, effect: EngageLatch) -> None:
+        self._spawn("latch", self._latch.engage(effect.operator, effect.reason))
+
+    def _start_clear(self, effect: ClearLatch) -> None:
+        self._spawn("latch", self._latch.clear(effect.operator, effect.reason))
 
     def _start_cancel_all(self, effect: CancelEverything) -> None:
         if not self._is_cancelling_all:
@@ -195,10 +235,7 @@ class Performers:
         try:
             order = await self._read.order_by_client_id(effect.client_order_id)
         except VenueError as error:
-            self._inbox.put(
-                LookupFailed(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),
-                Lane.ORDERS,
-            )
+            self._tell_lookup_failed(effect, str(error))
             return
         failpoint("performers.after_ask")
         self._inbox.put(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from quant_trading_system.app.kill_latch import KillLatch
-from quant_trading_system.app.performers import STOP_SECONDS_MAX, Performers
+from quant_trading_system.app.performers import CALLS_MAX, STOP_SECONDS_MAX, Performers
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import (
@@ -288,3 +288,25 @@ def test_calls_that_are_done_are_forgotten(shell: Shell):
     counts: list[int] = []
     shell.perform(*[CANCEL] * 50, before_end=lambda: counts.append(shell.performers.tasks))
     assert counts == [0]
+
+
+@pytest.mark.invariant("I8")
+def test_what_is_asked_again_while_it_is_under_way_is_asked_once(shell: Shell):
+    shell.perform(*[CANCEL] * 50, *[AskOrder(client_order_id=OURS, reason="test")] * 50)
+    assert shell.cancel.cancelled == ["b1"]
+    assert shell.read.asked == ["order_by_client_id"]
+
+
+@pytest.mark.invariant("I28")
+def test_more_cancels_than_can_be_under_way_are_in_doubt_and_leave_room_for_a_kill(shell: Shell):
+    cancels = [
+        CancelOrder(client_order_id=ClientOrderId(f"o{number}"), broker_order_id=BrokerOrderId(f"b{number}"), reason="")
+        for number in range(CALLS_MAX + 3)
+    ]
+    kill = CancelEverything(reason="kill")
+    events = shell.perform(*cancels, kill, EngageLatch(operator="alice", reason="test"))
+    doubts = [event.client_order_id for event in events if isinstance(event, CancelInDoubt)]
+    assert doubts == [cancel.client_order_id for cancel in cancels[CALLS_MAX:]]
+    assert len(shell.cancel.cancelled) == CALLS_MAX
+    assert shell.cancel.cancel_alls == 1
+    assert shell.failures == []
