@@ -24,6 +24,7 @@ from quant_trading_system.persistence.recovery import known_order_ids
 
 if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
+from quant_trading_system.app.patience import ask_patiently
 
 RECENT_HOURS = 24  # of venue time: another daemon of this account is at work, or was a moment ago
 OVERLAP_NS = 120 * NANOS_PER_SECOND  # stamps of the broker may lag
@@ -75,10 +76,12 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
 
 async def _shown(parts: Parts, restored: Restored) -> list[BrokerOrder]:
     try:
-        open_orders = await parts.read.open_orders()
-        if restored.last_stop_ns is None:
-            return [*open_orders, *await parts.read.newest_orders()]
-        return [*open_orders, *await parts.read.closed_orders(Nanos(restored.last_stop_ns - OVERLAP_NS))]
+        open_orders = await ask_patiently(parts.read.open_orders)
+        since_ns = restored.last_stop_ns
+        if since_ns is None:
+            return [*open_orders, *await ask_patiently(parts.read.newest_orders)]
+        closed = await ask_patiently(lambda: parts.read.closed_orders(Nanos(since_ns - OVERLAP_NS)))
+        return [*open_orders, *closed]
     except VenueError as error:
         raise TemporaryFailure(f"the broker does not show its orders: {error}", fix="start again") from error
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from typing import Protocol
 
 from quant_trading_system.adapters.alpaca.breaker import BreakerState, CircuitBreaker
 from quant_trading_system.adapters.alpaca.failures import BudgetExhausted
@@ -38,6 +39,17 @@ class Lane(IntEnum):
 _HIGHER = {lane: tuple(higher for higher in Lane if higher < lane) for lane in Lane}
 
 
+class Log(Protocol):
+    """What outlives a process of its requests: the broker's minute does."""
+
+    @property
+    def earlier_ns(self) -> Sequence[int]:
+        """When requests of earlier processes left at the latest, in venue time; 0: nobody knows."""
+
+    async def note(self, venue_ns: int) -> None:
+        """Count one request that is about to leave; durable when this returns."""
+
+
 class RequestBudget:
     """At most `per_minute` requests in any sliding minute of venue time, the last `reserved` of them for cancels.
 
@@ -48,15 +60,22 @@ class RequestBudget:
     Args:
         per_minute: requests a minute; 0 means no limit.
         reserved: requests of each minute that only `Lane.CANCEL` may use.
-        clock: its venue time is the time of the windows.
+        clock: its venue time is the time of the windows. Where it is 0 (not known yet) or goes back, what left until
+            then counts as if it left in the first moment that is known.
+        log: goes on counting over the end of a process.
     """
 
-    def __init__(self, per_minute: int = PER_MINUTE, reserved: int = RESERVED, *, clock: Clock) -> None:
+    def __init__(
+        self, per_minute: int = PER_MINUTE, reserved: int = RESERVED, *, clock: Clock, log: Log | None = None
+    ) -> None:
         assert per_minute == 0 or 0 <= reserved < per_minute, "the reserve is a part of the budget"
         self.per_minute = per_minute
         self.reserved = reserved
         self._clock = clock
+        self._log = log
         self._sent_ns: deque[int] = deque()
+        self._earlier_ns: Sequence[int] | None = () if log is None else log.earlier_ns
+        """Of earlier processes, until venue time is known."""
         self._reported_left: int | None = None
         self._reported_until_ns = 0
         self._queues: dict[Lane, deque[object]] = {lane: deque() for lane in Lane}
@@ -74,8 +93,14 @@ class RequestBudget:
         Raises:
             BudgetExhausted: no room within the time, or too many wait already.
         """
-        if self.per_minute == 0 or (self._is_next(lane, None) and self._take(lane)):
+        if self.per_minute == 0:
             return
+        if not (self._is_next(lane, None) and self._take(lane)):
+            await self._wait(lane, timeout_s)
+        if self._log is not None:
+            await self._log.note(self._clock.venue_ns())
+
+    async def _wait(self, lane: Lane, timeout_s: float) -> None:
         queue = self._queues[lane]
         if len(queue) >= WAITERS_MAX:
             raise BudgetExhausted(f"{WAITERS_MAX} requests of lane {lane.name} wait already")
@@ -137,8 +162,16 @@ class RequestBudget:
         """Requests a lane leaves to the lanes above it: polls may starve neither orders nor cancels."""
         return self.reserved + (self.per_minute // ORDER_SHARE if lane is Lane.POLL else 0)
 
+    def _settle(self, now_ns: int) -> None:
+        """The clock is known now, or went back: nothing left later than now."""
+        stamps = (*(self._earlier_ns or ()), *self._sent_ns)
+        self._earlier_ns = None
+        self._sent_ns = deque(sorted(min(stamp_ns or now_ns, now_ns) for stamp_ns in stamps))
+
     def _forget_old(self) -> None:
         now_ns = self._clock.venue_ns()
+        if (self._earlier_ns is not None and now_ns) or (self._sent_ns and self._sent_ns[-1] > now_ns):
+            self._settle(now_ns)
         oldest_ns = now_ns - NANOS_PER_MINUTE
         while self._sent_ns and self._sent_ns[0] <= oldest_ns:
             self._sent_ns.popleft()

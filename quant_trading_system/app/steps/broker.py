@@ -49,6 +49,8 @@ from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.persistence.instance import bind_account
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.recovery import load_restored
+from quant_trading_system.persistence.request_log import FILE_NAME as REQUESTS_FILE
+from quant_trading_system.persistence.request_log import RequestLog
 from quant_trading_system.risk.healing import HealingLimits
 
 SYMBOLS_OF_EXCHANGE_MAX = 200
@@ -128,7 +130,14 @@ async def _open_http(parts: Parts, stack: AsyncExitStack) -> None:
             parts.credentials,
             clock=parts.clock,
             budget=RequestBudget(
-                settings.requests_per_minute, settings.requests_reserved_per_minute, clock=parts.clock
+                settings.requests_per_minute,
+                settings.requests_reserved_per_minute,
+                clock=parts.clock,
+                log=RequestLog(
+                    parts.state_dir / REQUESTS_FILE,
+                    per_minute=settings.requests_per_minute,
+                    on_failure=lambda reason: parts.log.error("requests_not_written_down", reason=reason),
+                ),
             ),
             on_request=metrics.on_request,
             on_breaker=lambda target, state: metrics.set_breaker(target, state.value),

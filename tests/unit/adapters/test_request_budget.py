@@ -9,6 +9,7 @@ import pytest
 
 from quant_trading_system.adapters.alpaca.failures import BudgetExhausted
 from quant_trading_system.adapters.alpaca.limits import RECHECK_S, WAITERS_MAX, Lane, RequestBudget
+from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.core.types import NANOS_PER_SECOND
 from tests.support.virtual_loop import run_virtual
 from tests.unit.adapters.builders import START_NS, HandClock, LoopClock
@@ -202,3 +203,56 @@ def test_a_reserve_larger_than_the_budget_is_a_mistake_of_ours():
     settings: dict[str, Any] = {"per_minute": 30, "reserved": 40}
     with pytest.raises(AssertionError):
         RequestBudget(**settings, clock=HandClock())
+
+
+class Kept:
+    """What earlier processes left behind, and what this one writes down."""
+
+    def __init__(self, *earlier_ns: int) -> None:
+        self.earlier_ns = earlier_ns
+        self.noted_ns: list[int] = []
+
+    async def note(self, venue_ns: int) -> None:
+        self.noted_ns.append(venue_ns)
+
+
+@pytest.mark.invariant("I8")
+def test_a_process_goes_on_counting_where_the_one_before_was():
+    async def scenario():
+        log = Kept(*[START_NS - 59 * NANOS_PER_SECOND] * 50, *[0] * 100)
+        budget = RequestBudget(200, 40, clock=LoopClock(), log=log)
+        await take(budget, Lane.ORDER, 10)
+        with pytest.raises(BudgetExhausted):
+            await budget.acquire(Lane.ORDER, 0.5)
+        await asyncio.sleep(1.0)
+        await take(budget, Lane.ORDER, 50)
+        assert len(log.noted_ns) == 60
+        assert budget.remaining == 40
+
+    run_virtual(scenario())
+
+
+@pytest.mark.invariant("I8")
+def test_what_leaves_before_the_venues_time_is_known_counts_from_then_on():
+    async def scenario():
+        clock = SystemClock(follows_venue=True, mono_now_ns=LoopClock().mono_ns)
+        budget = RequestBudget(200, 40, clock=clock, log=Kept(0, 0))
+        await take(budget, Lane.ORDER, 3)  # which may be what tells the time
+        clock.anchor(START_NS, mono_ns=clock.mono_ns(), speed=6.0)
+        assert budget.remaining == 195
+        await asyncio.sleep(10.0)
+        assert budget.remaining == 200
+
+    run_virtual(scenario())
+
+
+@pytest.mark.fault("H1")
+@pytest.mark.invariant("I8")
+def test_a_clock_that_goes_back_makes_nothing_forgotten_and_nothing_kept_for_ever():
+    clock = HandClock()
+    budget = RequestBudget(200, 40, clock=clock)
+    asyncio.run(take(budget, Lane.ORDER, 10))
+    clock.advance(-3600)
+    assert budget.remaining == 190
+    clock.advance(60)
+    assert budget.remaining == 200
