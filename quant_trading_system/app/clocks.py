@@ -11,17 +11,18 @@ from quant_trading_system.core.types import MonoNanos, Nanos
 class SystemClock:
     """Wall and monotonic time of this machine, and venue time as the broker's clock last told it.
 
-    Venue time equals wall time, unless it `follows_venue`: then it is 0 until `anchor` was called, so that nothing is
-    stamped with a time the venue has not reached, and afterwards runs from the anchor at `speed`. It never goes back: a
-    broker's clock that jumps ahead (the embedded exchange skips the night) is followed, one that falls behind is waited
-    for. `wall_now_ns` and `mono_now_ns` read this machine's clocks.
+    Venue time runs from the anchor at `speed` of the monotonic clock, so that no jump of the wall clock moves it (fault
+    H1). Before `anchor` was called it is 0 where it `follows_venue`, so that nothing is stamped with a time the venue
+    has not reached, else wall time. It never goes back: a broker's clock that jumps ahead (the embedded exchange skips
+    the night) is followed, one that falls behind is waited for. `wall_now_ns` and `mono_now_ns` read this machine's
+    clocks.
     """
 
     def __init__(
         self,
         *,
         follows_venue: bool = False,
-        wall_now_ns: Callable[[], int] = time.time_ns,
+        wall_now_ns: Callable[[], int] = lambda: time.time_ns(),  # looked up anew: a failpoint may put it forward
         mono_now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._wall_now_ns = wall_now_ns

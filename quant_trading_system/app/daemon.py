@@ -31,7 +31,7 @@ from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal, TemporaryFailure
 from quant_trading_system.core.events import Started, Stopping
 from quant_trading_system.core.failpoints import failpoint
-from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction, Mode
+from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction
 
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
@@ -104,7 +104,7 @@ class Daemon:
         self._interrupts = 0
         self._parts = Parts(
             options=options,
-            clock=clock or SystemClock(follows_venue=options.mode is Mode.SIM),
+            clock=clock or SystemClock(follows_venue=True),
             inbox=Inbox(on_drop=self._on_drop),
             report=self._report,
             request_stop=self.request_stop,

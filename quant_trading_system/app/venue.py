@@ -15,7 +15,7 @@ from quant_trading_system.app.stamps import stamps
 from quant_trading_system.core.broker import ClockReading
 from quant_trading_system.core.errors import Unavailable, VenueError
 from quant_trading_system.core.events import ClockSeen
-from quant_trading_system.core.types import Mode
+from quant_trading_system.core.types import NANOS_PER_SECOND, Mode
 
 if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
@@ -25,6 +25,8 @@ KEEPER_STOP_SECONDS_MAX = 1.0
 CLOCK_PERIOD_S_MIN = 0.25
 CLOCK_PERIOD_VENUE_S = 60.0  # the embedded exchange skips the night: noticed within a venue minute
 READ_SECONDS_MAX = 30.0  # three tries in ten seconds, the exchange's own clock, and a full request budget
+HALF_TRIP_NS_MAX = NANOS_PER_SECOND // 4
+"""What took longer was tried again: the answer that came was stamped near the end."""
 CONTROL_PATH = "/simulator/v1/clock"
 
 
@@ -80,14 +82,17 @@ async def read_simulator_clock(parts: Parts) -> SimulatorClock:
 
 
 async def anchor_clock(parts: Parts) -> ClockReading:
-    """Read the broker's clock; in `sim` venue time runs from it, at the exchange's speed."""
+    """Read the broker's clock; venue time runs from it, in `sim` at the exchange's speed."""
     clock = parts.clock
     asked_ns = clock.mono_ns()
     reading = await parts.read.clock()
     answered_ns = clock.mono_ns()
-    if parts.mode is Mode.SIM:
+    stamped_ns = answered_ns - min((answered_ns - asked_ns) // 2, HALF_TRIP_NS_MAX)
+    if parts.mode is not Mode.SIM:
+        clock.anchor(reading.venue_ns, mono_ns=stamped_ns, speed=1.0)
+    else:
         simulator = await read_simulator_clock(parts)
-        clock.anchor(reading.venue_ns, mono_ns=(asked_ns + answered_ns) // 2, speed=simulator.speed)
+        clock.anchor(reading.venue_ns, mono_ns=stamped_ns, speed=simulator.speed)
         parts.port.band = simulator.market.upper()
         if simulator.finished and parts.is_ready:
             parts.request_stop("the last recorded close has passed")

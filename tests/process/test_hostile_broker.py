@@ -49,10 +49,10 @@ NOTICED_SECONDS_MAX = 60.0
 
 
 @contextmanager
-def played(seed: int, *arguments: str) -> Iterator[tuple[HostileBroker, DaemonProcess, Path]]:
+def played(seed: int, *arguments: str, **environ: str) -> Iterator[tuple[HostileBroker, DaemonProcess, Path]]:
     with short_folder() as folder:
         broker = HostileBroker(folder, seed=seed, arguments=arguments)
-        daemon = broker.daemon(folder / "s", environ=ENVIRON)
+        daemon = broker.daemon(folder / "s", environ={**ENVIRON, **environ})
         try:
             daemon.wait_for(lambda: is_ready(daemon), "READY", READY_SECONDS_MAX)
             yield broker, daemon, folder
@@ -142,3 +142,25 @@ def test_what_needs_a_person_raises_its_alarm_and_mends_what_can_be_mended():
         must_have_sent_nothing_twice(broker.report(), daemon)
         assert daemon.get("status")["healing"]["socket_cycle"]["used"] >= 1
         must_be_sane(daemon, folder)
+
+
+@pytest.mark.fault("H1")
+@pytest.mark.invariant("I33")
+def test_a_wall_clock_that_jumps_two_days_and_comes_back_is_told_and_moves_no_venue_time():
+    jumps = "reconciler.before_pass:3=wall:172800,reconciler.before_pass:4=wall:-172800"
+    with played(3, "--only", "nothing", QTS_FAILPOINT=jumps) as (broker, daemon, folder):
+        daemon.wait_for(
+            lambda: daemon.has_alerted("trading_reducing", "clock_skew"), "the jump is told", NOTICED_SECONDS_MAX
+        )
+        daemon.wait_for(
+            lambda: "; over, ends after" in clock_skew(daemon), "the clock right again", NOTICED_SECONDS_MAX
+        )
+        status = daemon.get("status")
+        assert status["session"]["is_open_by_calendar"]
+        assert status["venue_time"].startswith("2026-11-17")
+        must_agree(broker, daemon)
+        must_be_sane(daemon, folder)
+
+
+def clock_skew(daemon: DaemonProcess) -> str:
+    return "".join(each["detail"] for each in daemon.get("status")["causes"] if each["cause"] == "clock_skew")

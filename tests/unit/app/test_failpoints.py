@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.failpoints import install_failpoints, read_failpoints
 from quant_trading_system.app.settings import load
 from quant_trading_system.app.settings.layers import FAILPOINT_VARIABLE as VARIABLE
@@ -99,10 +100,11 @@ def test_the_wall_clock_jumps_and_the_monotonic_one_does_not(tmp_path, monkeypat
     monkeypatch.setattr(time, "time", time.time)  # put back afterwards
     monkeypatch.setattr(time, "time_ns", time.time_ns)
     arm(f"{NAME}=wall:-7200", tmp_path)
-    wall_s, mono_s = time.time(), time.monotonic()
+    clock, wall_s, mono_s = SystemClock(), time.time(), time.monotonic()
     failpoint(NAME)
     assert time.time() - wall_s == pytest.approx(-7200, abs=5)
     assert time.time_ns() / 1e9 - wall_s == pytest.approx(-7200, abs=5)
+    assert clock.wall_ns() / 1e9 - wall_s == pytest.approx(-7200, abs=5)
     assert time.monotonic() - mono_s < 5
 
 

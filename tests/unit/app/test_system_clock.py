@@ -13,6 +13,7 @@ class Hands:
 
     def __init__(self) -> None:
         self.mono_ns = 50 * NANOS_PER_SECOND
+        self.wall_ahead_ns = 1_000 * NANOS_PER_SECOND
 
     def __call__(self, seconds: float) -> None:
         self.mono_ns += int(seconds * NANOS_PER_SECOND)
@@ -20,7 +21,7 @@ class Hands:
     def clock(self, *, follows_venue: bool = False) -> SystemClock:
         return SystemClock(
             follows_venue=follows_venue,
-            wall_now_ns=lambda: self.mono_ns + 1_000 * NANOS_PER_SECOND,
+            wall_now_ns=lambda: self.mono_ns + self.wall_ahead_ns,
             mono_now_ns=lambda: self.mono_ns,
         )
 
@@ -66,6 +67,20 @@ def test_a_venue_that_jumps_ahead_is_followed_and_one_that_falls_back_is_waited_
     assert clock.venue_ns() == 9_000 * NANOS_PER_SECOND
     turn(3)
     assert clock.venue_ns() == 9_001 * NANOS_PER_SECOND
+
+
+@pytest.mark.fault("H1")
+@pytest.mark.invariant("I33")
+@pytest.mark.parametrize("jump_s", [172_800, -172_800, 3_600, -3_600])
+def test_a_wall_clock_that_jumps_and_comes_back_never_moves_an_anchored_venue_time(turn: Hands, jump_s: int):
+    clock = turn.clock(follows_venue=True)
+    clock.anchor(2_000 * NANOS_PER_SECOND, mono_ns=clock.mono_ns(), speed=1.0)
+    turn.wall_ahead_ns += jump_s * NANOS_PER_SECOND
+    turn(1)
+    assert clock.venue_ns() == 2_001 * NANOS_PER_SECOND
+    turn.wall_ahead_ns -= jump_s * NANOS_PER_SECOND
+    turn(1)
+    assert clock.venue_ns() == 2_002 * NANOS_PER_SECOND
 
 
 def test_a_clock_that_stands_or_runs_backward_is_a_bug():

@@ -88,11 +88,20 @@ def test_in_sim_venue_time_is_anchored_in_the_middle_of_the_request_at_the_excha
 
 
 @pytest.mark.parametrize("mode", [Mode.PAPER, Mode.LIVE])
-def test_outside_sim_venue_time_is_wall_time_and_nobody_is_asked_for_a_speed(mode: Mode):
+@pytest.mark.fault("H1")
+@pytest.mark.invariant("I33")
+def test_outside_sim_venue_time_is_the_brokers_too_and_nobody_is_asked_for_a_speed(mode: Mode):
     venue = Venue(mode=mode)
     venue.body = b"not asked"
-    run_virtual(anchor_clock(venue.parts))
-    assert venue.parts.clock.anchors == []
+    reading = run_virtual(anchor_clock(venue.parts))
+    assert venue.parts.clock.anchors == [(reading.venue_ns, 50_000_000, 1.0)]
+
+
+def test_an_answer_that_took_several_tries_was_stamped_near_its_end():
+    venue = Venue(mode=Mode.PAPER)
+    venue.read_seconds = 21.0
+    reading = run_virtual(anchor_clock(venue.parts))
+    assert venue.parts.clock.anchors == [(reading.venue_ns, 20_750_000_000, 1.0)]
 
 
 def test_an_exchange_that_does_not_say_how_fast_it_runs_is_unavailable():
