@@ -53,9 +53,15 @@ class RequestLog:
                 self._number += 1
                 await self._write(venue_ns)
                 self._left += self._block
-            elif venue_ns and not self._is_stamped:  # whatever earlier processes sent had left before now, too
-                await self._write(venue_ns)
             self._left -= 1
+
+    async def learn_time(self, venue_ns: int) -> None:
+        """The venue's time is known now: whatever earlier processes sent had left before it."""
+        if venue_ns == JUST_NOW_NS or self._is_stamped:
+            return
+        async with self._lock:
+            if not self._is_stamped:
+                await self._write(venue_ns)
 
     async def _write(self, venue_ns: int) -> None:
         await asyncio.to_thread(self._try, self._put_block, venue_ns)  # a sync may take longer than the loop may stand

@@ -46,6 +46,9 @@ class Log(Protocol):
     def earlier_ns(self) -> Sequence[int]:
         """When requests of earlier processes left at the latest, in venue time; 0: nobody knows."""
 
+    async def learn_time(self, venue_ns: int) -> None:
+        """Told before each request: 0 until the venue's time is known."""
+
     async def note(self, venue_ns: int) -> None:
         """Count one request that is about to leave; durable when this returns."""
 
@@ -95,6 +98,8 @@ class RequestBudget:
         """
         if self.per_minute == 0:
             return
+        if self._log is not None:
+            await self._log.learn_time(self._clock.venue_ns())
         if not (self._is_next(lane, None) and self._take(lane)):
             await self._wait(lane, timeout_s)
         if self._log is not None:

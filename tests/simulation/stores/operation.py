@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from tests.simulation.loop import in_life
 from tests.simulation.stores.transaction import Blocked
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Operation:
         if fate is Fate.LATER and late is not None:
             loop = asyncio.get_running_loop()
             late.cancel()  # its time stands, but it is no longer the caller's: who died may not take it along
-            self._late = loop.call_later(max(0.0, late.when() - loop.time()), self.arrive)
+            left_s = max(0.0, late.when() - loop.time())
+            self._late = loop.call_later(left_s, self.arrive, context=in_life(None))
             return
         if fate is Fate.NOW:
             self.arrive()

@@ -211,6 +211,10 @@ class Kept:
     def __init__(self, *earlier_ns: int) -> None:
         self.earlier_ns = earlier_ns
         self.noted_ns: list[int] = []
+        self.time_ns = 0
+
+    async def learn_time(self, venue_ns: int) -> None:
+        self.time_ns = venue_ns
 
     async def note(self, venue_ns: int) -> None:
         self.noted_ns.append(venue_ns)
@@ -236,10 +240,16 @@ def test_a_process_goes_on_counting_where_the_one_before_was():
 def test_what_leaves_before_the_venues_time_is_known_counts_from_then_on():
     async def scenario():
         clock = SystemClock(follows_venue=True, mono_now_ns=LoopClock().mono_ns)
-        budget = RequestBudget(200, 40, clock=clock, log=Kept(0, 0))
+        log = Kept(0, 0)
+        budget = RequestBudget(200, 40, clock=clock, log=log)
         await take(budget, Lane.ORDER, 3)  # which may be what tells the time
+        assert log.time_ns == 0
         clock.anchor(START_NS, mono_ns=clock.mono_ns(), speed=6.0)
         assert budget.remaining == 195
+        budget.observe(429, {})
+        with pytest.raises(BudgetExhausted):
+            await budget.acquire(Lane.ORDER, 0.0)
+        assert log.time_ns == START_NS  # told though nothing left
         await asyncio.sleep(10.0)
         assert budget.remaining == 200
 
