@@ -108,11 +108,16 @@ class Performers:
         return len(self._running)
 
     async def stop(self) -> None:
-        """Give what is under way a moment, then end it: a stop must not wait until an absent broker is back."""
-        if self._running:
-            await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
-        for task in tuple(self._running):
-            task.cancel()
+        """Give what is under way a moment, then end it: a stop must not wait until an absent broker is back.
+
+        A stop that is itself cancelled, as that of a start whose time is over, ends it at once.
+        """
+        try:
+            if self._running:
+                await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
+        finally:
+            for task in tuple(self._running):
+                task.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=STOP_SECONDS_MAX)
 

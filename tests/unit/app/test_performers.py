@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,6 +88,7 @@ class Shell:
         )
         self.clock = clock
         self.performers: Performers
+        self.stop: Callable[[], Awaitable[None]] | None = None
         self.stopped_in_s = 0.0
         self.left_by_stop = 0
 
@@ -120,8 +121,9 @@ class Shell:
                 for task in running:
                     task.cancel()
                 began_ns = self.clock.mono_ns()
-                await self.performers.stop()
+                await (self.stop or self.performers.stop)()
                 self.stopped_in_s = (self.clock.mono_ns() - began_ns) / NANOS_PER_SECOND
+                await asyncio.sleep(0.001)
                 self.left_by_stop = self.performers.tasks
 
         run_virtual(main())
@@ -240,6 +242,22 @@ def test_a_stop_does_not_wait_for_a_broker_that_never_cancels_everything(shell: 
     shell.perform(CancelEverything(reason="kill"), seconds=120.0)
     assert shell.cancel.cancel_alls > 9
     assert 0.0 < shell.stopped_in_s <= 2 * STOP_SECONDS_MAX
+    assert shell.left_by_stop == 0
+
+
+@pytest.mark.fault("E10")
+def test_a_stop_that_is_cancelled_leaves_nothing_running(shell: Shell):
+    shell.read.orders = [shown(1)]
+    shell.cancel.error = Unavailable("503")
+    shell.cancel.works_at = 1_000_000
+
+    async def cancelled_stop() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS_MAX / 2):
+                await shell.performers.stop()
+
+    shell.stop = cancelled_stop
+    shell.perform(CancelEverything(reason="kill"), seconds=120.0)
     assert shell.left_by_stop == 0
 
 
