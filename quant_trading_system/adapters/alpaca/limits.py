@@ -20,6 +20,7 @@ __all__ = ["BreakerState", "CircuitBreaker", "Lane", "RequestBudget"]
 
 PER_MINUTE = 200  # Alpaca: requests a minute and account, trading and basic data plan alike
 RESERVED = 40  # control P24: kept for cancels and the kill switch
+READ_PART = 0.15  # of a minute that cancels used their reserve of, for reads: only they show that nothing is left
 ORDER_SHARE = 5  # a fifth of the budget is kept for orders when reads are many
 WAITERS_MAX = 200  # of one lane; more cannot be served within a minute anyway
 RECHECK_S = 0.02  # venue time may run faster than ours, so a waiter looks rather than computes
@@ -34,6 +35,8 @@ class Lane(IntEnum):
     CLOSE = 1
     ORDER = 2
     POLL = 3
+    LOOKUP = 4
+    """Questions for single orders: a pass answers many of them at once."""
 
 
 _HIGHER = {lane: tuple(higher for higher in Lane if higher < lane) for lane in Lane}
@@ -58,7 +61,8 @@ class RequestBudget:
 
     A sliding minute never holds more than a fixed one of the broker's, wherever its windows begin. What the broker
     itself reports as left (X-RateLimit-Remaining, -Reset) is believed when it is less than what we count, because
-    others may use the same account; cancels go out even then, since a refused attempt costs nothing.
+    others may use the same account; cancels go out even then, since a refused attempt costs nothing. Any number of
+    cancels that are repeated leaves a few polls room: what none of them sees stays cancelled for ever.
 
     Args:
         per_minute: requests a minute; 0 means no limit.
@@ -76,7 +80,9 @@ class RequestBudget:
         self.reserved = reserved
         self._clock = clock
         self._log = log
-        self._sent_ns: deque[int] = deque()
+        self._sent: deque[tuple[int, Lane]] = deque()
+        self._count = dict.fromkeys(Lane, 0)
+        self._polls_owed = round(per_minute * READ_PART) if reserved else 0
         self._earlier_ns: Sequence[int] | None = () if log is None else log.earlier_ns
         """Of earlier processes, until venue time is known."""
         self._reported_left: int | None = None
@@ -87,7 +93,7 @@ class RequestBudget:
     def remaining(self) -> int:
         """Requests that may still leave in this minute, the reserve included; `per_minute` 0 gives 0."""
         self._forget_old()
-        own = max(0, self.per_minute - len(self._sent_ns))
+        own = max(0, self.per_minute - len(self._sent))
         return own if self._reported_left is None else min(own, self._reported_left)
 
     async def acquire(self, lane: Lane, timeout_s: float) -> None:
@@ -144,42 +150,53 @@ class RequestBudget:
         self._reported_until_ns = until_ns
 
     def _is_next(self, lane: Lane, ticket: object) -> bool:
-        if any([self._queues[higher] for higher in _HIGHER[lane]]):
+        if not (lane is Lane.POLL and self._owed()) and any([self._queues[higher] for higher in _HIGHER[lane]]):
             return False
         queue = self._queues[lane]
         return not queue or queue[0] is ticket
 
     def _take(self, lane: Lane) -> bool:
         self._forget_old()
-        own = self.per_minute - len(self._sent_ns)
+        own = self.per_minute - len(self._sent)
         if lane is Lane.CANCEL:
-            may_leave = own > 0
+            may_leave = own > self._owed()
         else:
             left = own if self._reported_left is None else min(own, self._reported_left)
             may_leave = left > self._floor(lane)
         if may_leave:
-            self._sent_ns.append(self._clock.venue_ns())
+            self._sent.append((self._clock.venue_ns(), lane))
+            self._count[lane] += 1
             if self._reported_left is not None:
                 self._reported_left = max(0, self._reported_left - 1)
         return may_leave
 
+    def _owed(self) -> int:
+        """Polls that have room whatever waits above them: once cancels used their reserve, which is theirs alone."""
+        if self._count[Lane.CANCEL] < self.reserved:
+            return 0
+        return max(0, self._polls_owed - self._count[Lane.POLL])
+
     def _floor(self, lane: Lane) -> int:
         """Requests a lane leaves to the lanes above it: polls may starve neither orders nor cancels."""
-        return self.reserved + (self.per_minute // ORDER_SHARE if lane is Lane.POLL else 0)
+        if lane is Lane.POLL and self._owed():
+            return 0
+        return self.reserved + (self.per_minute // ORDER_SHARE if lane >= Lane.POLL else 0)
 
     def _settle(self, now_ns: int) -> None:
         """The clock is known now, or went back: nothing left later than now."""
-        stamps = (*(self._earlier_ns or ()), *self._sent_ns)
+        earlier = [(stamp_ns, Lane.ORDER) for stamp_ns in self._earlier_ns or ()]
         self._earlier_ns = None
-        self._sent_ns = deque(sorted(min(stamp_ns or now_ns, now_ns) for stamp_ns in stamps))
+        sent = [(min(stamp_ns or now_ns, now_ns), lane) for stamp_ns, lane in (*earlier, *self._sent)]
+        self._sent = deque(sorted(sent))
+        self._count = {lane: sum(each is lane for _, each in sent) for lane in Lane}
 
     def _forget_old(self) -> None:
         now_ns = self._clock.venue_ns()
-        if (self._earlier_ns is not None and now_ns) or (self._sent_ns and self._sent_ns[-1] > now_ns):
+        if (self._earlier_ns is not None and now_ns) or (self._sent and self._sent[-1][0] > now_ns):
             self._settle(now_ns)
         oldest_ns = now_ns - NANOS_PER_MINUTE
-        while self._sent_ns and self._sent_ns[0] <= oldest_ns:
-            self._sent_ns.popleft()
+        while self._sent and self._sent[0][0] <= oldest_ns:
+            self._count[self._sent.popleft()[1]] -= 1
         if now_ns >= self._reported_until_ns:
             self._reported_left = None
 

@@ -107,7 +107,7 @@ class ReadClient:
     async def order_by_client_id(self, client_order_id: ClientOrderId) -> BrokerOrder | None:
         """The order of ours with this id; None if the broker says that it has none, never because asking failed."""
         params: dict[str, str] = {"client_order_id": client_order_id}
-        return await self._find("/v2/orders:by_client_order_id", answers.parse_order, params=params)
+        return await self._find("/v2/orders:by_client_order_id", answers.parse_order, params=params, lane=Lane.LOOKUP)
 
     async def open_orders(self) -> list[BrokerOrder]:
         """Every order that is not final, oldest first; legs as orders of their own."""
@@ -237,9 +237,10 @@ class ReadClient:
         *,
         params: dict[str, str] | None = None,
         endpoint: str = "",
+        lane: Lane = Lane.POLL,
     ) -> Value | None:
         try:
-            return await self._read(path, parse, params=params, endpoint=endpoint)
+            return await self._read(path, parse, params=params, endpoint=endpoint, lane=lane)
         except Refused as refused:
             if refused.http_status == 404 and refused.code == NOT_FOUND:
                 return None
@@ -253,10 +254,11 @@ class ReadClient:
         params: dict[str, str] | None = None,
         endpoint: str = "",
         base: Base = Base.TRADING,
+        lane: Lane = Lane.POLL,
     ) -> Value:
         async def once() -> Value:
             self.requests += 1
-            reply = await self._http.request("GET", path, params=params, lane=Lane.POLL, endpoint=endpoint, base=base)
+            reply = await self._http.request("GET", path, params=params, lane=lane, endpoint=endpoint, base=base)
             return parse(_body(reply))
 
         try:

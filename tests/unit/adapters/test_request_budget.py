@@ -20,6 +20,11 @@ async def take(budget: RequestBudget, lane: Lane, count: int) -> None:
         await budget.acquire(lane, 0.0)
 
 
+async def take_waiting(budget: RequestBudget, lane: Lane, count: int) -> None:
+    for _ in range(count):
+        await budget.acquire(lane, 5.0)
+
+
 def virtual_s() -> float:
     return asyncio.get_running_loop().time()
 
@@ -40,6 +45,45 @@ def test_the_last_forty_of_a_minute_are_for_cancels_alone():
                 await budget.acquire(lane, 1.0)
         await take(budget, Lane.CANCEL, 40)
         assert budget.remaining == 0
+
+    run_virtual(scenario())
+
+
+@pytest.mark.control("P24")
+def test_cancels_beyond_their_reserve_leave_room_to_see_what_became_of_them():
+    async def scenario():
+        budget = RequestBudget(200, 40, clock=LoopClock())
+
+        async def repeat() -> None:
+            with pytest.raises(BudgetExhausted):
+                await take_waiting(budget, Lane.CANCEL, 500)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(repeat())
+            await asyncio.sleep(1.0)
+            assert budget.remaining == 30
+            with pytest.raises(BudgetExhausted):
+                await budget.acquire(Lane.ORDER, 0.5)
+            await take(budget, Lane.POLL, 30)
+        assert budget.remaining == 0
+
+    run_virtual(scenario())
+
+
+def test_questions_for_single_orders_wait_behind_what_shows_all_of_them():
+    async def scenario():
+        budget = RequestBudget(10, 0, clock=LoopClock())
+        await take(budget, Lane.ORDER, 10)
+        served: list[str] = []
+
+        async def ask(name: str, lane: Lane) -> None:
+            await budget.acquire(lane, 100.0)
+            served.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask("lookup", Lane.LOOKUP))
+            group.create_task(ask("poll", Lane.POLL))
+        assert served == ["poll", "lookup"]
 
     run_virtual(scenario())
 
