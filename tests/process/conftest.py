@@ -1,7 +1,21 @@
-"""Fixtures of process tests: the session's real servers."""
+"""Fixtures of process tests: the session's real servers; and the time that real processes need on a busy machine."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.support.stores import dsn, server_folder, servers
 
-__all__ = ["dsn", "server_folder", "servers"]
+__all__ = ["dsn", "pytest_collection_modifyitems", "server_folder", "servers"]
+
+SECONDS_MAX = 240
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that names no limit of its own gets this one."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(SECONDS_MAX))

@@ -76,7 +76,7 @@ def test_without_postgres_nothing_new_is_sent_and_it_comes_back(daemon):
 def test_without_redis_the_daemon_only_reduces_and_comes_back(daemon):
     os.kill(find_child(daemon.pid, "valkey"), signal.SIGKILL)
     daemon.wait_for(lambda: daemon.has_alerted("trading_reducing", "redis_down"), "REDUCING without Redis")
-    daemon.wait_for(lambda: "redis_down" not in daemon.causes() and daemon.state() == "ACTIVE", "Redis back", 40.0)
+    daemon.wait_for(lambda: daemon.is_free(), "Redis back", 40.0)
     daemon.wait_for(lambda: has_counted(daemon, "store_reopening"), "the re-opening counted and audited", 20.0)
     daemon.must_agree()
     assert daemon.stop() == 0

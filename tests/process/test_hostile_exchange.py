@@ -12,6 +12,7 @@ from tests.support.daemon_process import DaemonProcess, ExchangeProcess
 from tests.support.stores import short_folder
 
 SILENCE_S = 3.0
+NOTICE_S = 15.0  # a second on a machine that does nothing else
 RECONCILED_SECONDS_MAX = 35.0  # invariant I15: two periods of the grid and five seconds
 
 
@@ -49,10 +50,10 @@ def must_have_no_double_order(daemon: DaemonProcess) -> None:
 def test_a_feed_that_falls_mute_pauses_trading_in_time_and_trading_goes_on_after_it(folder):
     with trading(folder, seed=5) as (exchange, daemon):
         exchange.post("faults", {"faults": [{"kind": "mute_stream", "where": "stream:market_data"}]})
-        daemon.wait_for(lambda: "feed_silent" in daemon.causes(), "REDUCING by the silent feed", SILENCE_S + 5)
+        daemon.wait_for(lambda: "feed_silent" in daemon.causes(), "REDUCING by the silent feed", SILENCE_S + NOTICE_S)
         assert daemon.state() == "REDUCING"
         exchange.post("faults", {"faults": []})
-        daemon.wait_for(lambda: daemon.state() == "ACTIVE", "ACTIVE again", 40.0)
+        daemon.wait_for(daemon.is_free, "free to trade again", 40.0)
         daemon.must_agree()
         assert daemon.stop() == 0
 
@@ -71,7 +72,7 @@ def test_streams_that_are_cut_and_refused_pause_trading_and_the_books_agree_afte
         daemon.wait_for(
             lambda: not any(stream["is_up"] for stream in daemon.get("status")["streams"].values()), "both streams down"
         )
-        daemon.wait_for(lambda: "feed_silent" in daemon.causes(), "REDUCING without feed", SILENCE_S + 5)
+        daemon.wait_for(lambda: "feed_silent" in daemon.causes(), "REDUCING without feed", SILENCE_S + NOTICE_S)
         exchange.post("faults", {"faults": []})
         daemon.must_agree()
         must_have_no_double_order(daemon)
@@ -84,7 +85,9 @@ def test_streams_that_are_cut_and_refused_pause_trading_and_the_books_agree_afte
 def test_reads_that_all_fail_pause_trading_until_a_pass_agreed_again(folder):
     with trading(folder, seed=7) as (exchange, daemon):
         exchange.post("faults", {"faults": [{"kind": "error_500", "where": "GET /v2/*"}]})
-        daemon.wait_for(lambda: "broker_unreachable" in daemon.causes(), "REDUCING without reads", 20.0)
+        daemon.wait_for(
+            lambda: "broker_unreachable" in daemon.causes(), "REDUCING without reads", RECONCILED_SECONDS_MAX
+        )
         assert daemon.state() == "REDUCING"
         exchange.post("faults", {"faults": []})
         daemon.wait_for(

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from tests.support.daemon_process import DaemonProcess, exchange_ledger
+from tests.support.daemon_process import READY_SECONDS_MAX, DaemonProcess, exchange_ledger
 from tests.support.shared_site import SharedSite
 from tests.support.stores import Servers, short_folder
 
@@ -31,14 +31,14 @@ def site(dsn: str, servers: Servers) -> Iterator[SharedSite]:
 @pytest.mark.invariant("I2")
 @pytest.mark.invariant("I12")
 @pytest.mark.invariant("I30")
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_five_deaths_during_recovery_end_like_one_recovery(site: SharedSite):
     first = site.start("a").wait_ready()
     first.wait_for(lambda: len(first.get("fills")["fills"]) >= 2, "two fills")
     first.kill()
     for number, name in enumerate(DEATHS):
         dying = site.start("a", environ={"QTS_FAILPOINT": name}, log=f"dying-{number}.log")
-        assert dying.wait(30.0) == -9, f"{name}: {dying.output[-2000:]}"
+        assert dying.wait(READY_SECONDS_MAX) == -9, f"{name}: {dying.output[-2000:]}"
         assert "READY in" not in dying.output
     heir = site.start("a", log="heir.log").wait_ready()
     heir.must_agree()
@@ -51,7 +51,7 @@ def test_five_deaths_during_recovery_end_like_one_recovery(site: SharedSite):
 
 @pytest.mark.fault("K1")
 @pytest.mark.invariant("I25")
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(240)
 def test_of_two_that_start_at_once_one_leads_and_the_other_ends_with_exit_code_7(site: SharedSite):
     for number in range(PAIRS):
         pair = [site.start(name, log=f"{name}-{number}.log") for name in ("a", "b")]

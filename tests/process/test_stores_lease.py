@@ -136,11 +136,11 @@ def test_a_former_holder_does_not_go_on_where_another_held_it_meanwhile_and_is_g
 @pytest.mark.timeout(30)
 def test_of_many_standbys_that_wait_for_a_silent_holder_exactly_one_follows_it(dsn: str):
     async def script(db: Database) -> None:
-        paused = Lease(db, "A", term_s=1.0)
+        paused = Lease(db, "A", term_s=3.0)
         await paused.acquire()
-        followers = [Lease(db, "A", term_s=1.0) for _ in range(5)]
+        followers = [Lease(db, "A", term_s=3.0) for _ in range(5)]
         tasks = [asyncio.create_task(each.wait_and_acquire(lambda _holder, _why: None)) for each in followers]
-        done, waiting = await asyncio.wait(tasks, timeout=2.5, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(tasks, timeout=15.0, return_when=asyncio.FIRST_COMPLETED)
         renewing = [asyncio.create_task(each.run()) for each in followers if each.is_held]
         await asyncio.sleep(1.5)  # six more looks of everybody who waits
         assert len(done) == 1
@@ -166,8 +166,8 @@ def test_a_standby_says_who_holds_the_lease_and_follows_within_a_second_of_its_r
         task = asyncio.create_task(
             standby.wait_and_acquire(lambda holder, _why: said.append(holder.holder if holder else "nobody"))
         )
-        await asyncio.sleep(0.6)
-        assert said
+        while len(said) < 2:
+            await asyncio.sleep(0.01)
         assert set(said) == {"first"}
         await first.release()
         async with asyncio.timeout(1.0):
@@ -203,15 +203,15 @@ def test_a_transaction_that_a_leader_left_open_when_it_stood_still_does_not_hold
 @pytest.mark.timeout(30)
 def test_a_standby_never_ends_the_session_of_a_holder_that_lives(dsn: str):
     async def script(db: Database) -> None:
-        first = Lease(db, "A", term_s=0.5)
+        first = Lease(db, "A", term_s=2.0)
         await first.acquire()
         epochs = []
         standby = asyncio.create_task(
-            Lease(db, "A", term_s=0.5).wait_and_acquire(lambda holder, _why: epochs.append(holder and holder.epoch))
+            Lease(db, "A", term_s=2.0).wait_and_acquire(lambda holder, _why: epochs.append(holder and holder.epoch))
         )
         for _ in range(12):
             await query(db, "UPDATE lease_beat SET beat_at = clock_timestamp()")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
         assert not standby.done()
         assert first.refusal_to_cancel() == "the single-writer lease is not held"  # its term ran out by its own clock
         standby.cancel()
@@ -228,7 +228,8 @@ def test_a_renewal_moves_the_deadline(dsn: str):
         deadline = lease.deadline_mono_ns
         async with asyncio.TaskGroup() as group:
             running = group.create_task(lease.run())
-            await asyncio.sleep(3.4)
+            while lease.deadline_mono_ns == deadline:
+                await asyncio.sleep(0.05)
             running.cancel()
         assert lease.deadline_mono_ns > deadline + 2_500_000_000
         await lease.release()

@@ -99,7 +99,7 @@ def test_a_frozen_server_costs_half_a_second_not_a_minute(server_folder: Path):
         started = time.monotonic()
         assert not await state.write_snapshot(b"x")
         assert (await state.read_latch())[0] is Latch.UNREADABLE
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 10.0  # two limits of half a second, on a machine that does much else
         with pytest.raises(StoreUnavailable, match="redis"):
             await state.write_latch(Latch.ENGAGED)
         os.kill(server.pid, signal.SIGCONT)

@@ -39,9 +39,12 @@ KINDS = pytest.mark.parametrize("kind", [EmbeddedPostgres, EmbeddedValkey])
 def test_a_later_start_is_quick(kind: type[EmbeddedPostgres], server_folder: Path):
     async def script() -> float:
         await once(kind(server_folder / "s"))
-        started = time.monotonic()
-        await once(kind(server_folder / "s"))
-        return time.monotonic() - started
+        took_s = []
+        for _ in range(3):
+            started = time.monotonic()
+            await once(kind(server_folder / "s"))
+            took_s.append(time.monotonic() - started)
+        return min(took_s)
 
     assert asyncio.run(script()) < 2.0  # 0.05 s for start and stop on an idle machine
 
