@@ -38,6 +38,7 @@ from quant_trading_system.persistence.instance import BASE32, TOKEN_CHARACTERS
 from quant_trading_system.persistence.latch_file import LatchFile
 from quant_trading_system.strategy.base import Strategy, make_signal
 from tests.simulation.http import http_maker
+from tests.simulation.limits import HEALING, LIMITS, RATES
 from tests.simulation.loop import Life
 
 if TYPE_CHECKING:
@@ -140,8 +141,10 @@ class SeededStrategy:
 
 
 @cache
-def loaded(symbols: tuple[str, ...], strategy_count: int, *, is_standby: bool = False) -> Loaded:
-    """The settings of a simulated daemon: limits moved within their ceilings so that orders flow."""
+def loaded(
+    symbols: tuple[str, ...], strategy_count: int, *, is_standby: bool = False, is_tight: bool = False
+) -> Loaded:
+    """The settings of a simulated daemon."""
     kinds = ("momentum", "mean_reversion")
     return load(
         Mode.SIM,
@@ -157,28 +160,13 @@ def loaded(symbols: tuple[str, ...], strategy_count: int, *, is_standby: bool = 
             ],
             "data.warm_up_bars": 0,
             "trade.is_standby": is_standby,
-            **{f"risk.{name}": value for name, value in LIMITS.items()},
+            **{f"risk.{name}": value for name, value in (*LIMITS.items(), *RATES[is_tight].items())},
+            **{f"healing_actions_per_day_max.{name}": value for name, value in HEALING[is_tight].items()},
         },
         environ={},
         cwd=Path("/nonexistent"),
         must_have_signs=False,
     )
-
-
-LIMITS: Mapping[str, object] = {
-    "quote_age_seconds_max": 5.0,
-    "trade_age_seconds_max": 120.0,
-    "exit_cooldown_minutes": 1.0,
-    "turnover_fraction_max": 5,
-    "session_start_offset_minutes": 0,
-    "session_end_offset_minutes": 0,
-    "commit_p99_seconds_max": 1.0,
-    "loop_lag_seconds_max": 1.0,
-    "quiet_seconds": 60.0,
-    "incidents_per_session_max": 10,
-    "daily_loss_soft_fraction": 0.04,
-    "daily_loss_hard_fraction": 0.05,
-}
 
 
 class Process:
@@ -273,7 +261,8 @@ class Process:
     async def _configuration(self, parts: Parts) -> AsyncIterator[str]:
         world = self._world
         strategies = int(world.plan.switches.get("strategies", 2.0))
-        parts.loaded = loaded(world.symbols, strategies, is_standby=self._is_standby)
+        is_tight = bool(world.plan.switches.get("tight"))
+        parts.loaded = loaded(world.symbols, strategies, is_standby=self._is_standby, is_tight=is_tight)
         parts.state_dir = world.disk.path(self._state_dir)
         parts.control_token = ""
         yield "simulated"

@@ -87,6 +87,7 @@ SWITCHES: dict[str, Parameter] = {
     "ready_choice": Choice((0.0, 1.0, 1.0)),  # 0: first in, first out; 1: a ready task is drawn
     "restart_pause_s": Choice((0.5, 2.0, 10.0)),
     "dedup_open_only": Choice((0.0, 1.0)),  # the broker refuses a repeated client id of open orders only, or of all
+    "tight": Choice((0.0, 0.0, 0.0, 0.0, 1.0)),  # 1: limits of rates and of healing so low that they are met
     "first_life": Choice((0.0, 1.0, 1.0)),  # 0: the database and the broker know an earlier day
 }  # fmt: skip
 
@@ -106,12 +107,15 @@ OCCASIONS: dict[tuple[str, ...], tuple[str, float, dict[str, Value]]] = {
     ),
     ("gateway.before_retry", "gateway.dropped"): ("post_refused", 60.0, {"probability": 1.0}),
     ("intents.before_read_back",): ("commit_lost", 60.0, {"probability": 1.0, "done": 1.0}),
+    ("instance.before_renewal", "instance.after_renew"): (
+        "database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}
+    ),
     ("latch.", "performers.before_cancel_all", "performers.after_cancel_all"): (
         "kill", 0.0, {"by": "operator", "reset_after_s": 10.0}
     ),
 }  # fmt: skip
 """Failpoints that are seldom passed by themselves, by the beginning of their names, and the fault that leads there."""
-BEFORE_THE_START = ("instance.",)
+BEFORE_THE_START = ("instance.before_latch", "instance.before_commit", "instance.before_token", "instance.after_token")
 """Places that only the very first start passes: the trap is set before it."""
 
 

@@ -80,6 +80,8 @@ CANCELS = Span(120, 700, is_log=True)
 """A cancel is seldomer still."""
 AFTER_OPEN = Span(330, 400)
 """Entries are allowed from five minutes after the open; only then is a night over."""
+BETWEEN = ("before_commit", "after_commit")
+"""Just before the next order's intent is committed, and between that and its bytes."""
 MUTE_404_S = 50.0
 """A broker that hides an order in every list and by its id for longer than the quarantine has proven its absence."""
 OFTEN = Span(0.2, 1.0)
@@ -96,8 +98,6 @@ NOT_HERE: Mapping[str, str] = MappingProxyType(
         "step.configuration": "the simulated daemon has no files to read settings from; processes crash there",
         "step.observability": "logs and metrics are silent here; processes crash there",
         "step.market_data": "the feed is told, not dialled; processes crash there",
-        "instance.before_renewal": "no plan restores yesterday's database; processes crash there",
-        "instance.after_renew": "no plan restores yesterday's database; processes crash there",
         "tape": "recovery never needs the tape, and the world keeps a hash instead; processes crash there",
     }
 )
@@ -148,8 +148,9 @@ KINDS: tuple[Kind, ...] = (
           how=Choice(("nan", "infinity", "minus_zero", "tiny", "huge"))),
     _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", LONG,
           refusal=Choice(REFUSALS), weight=1.5),
-    _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price",
-          POSTS, probability=OFTEN, field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price"))),
+    _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price;"
+          " more: 1 where the broker really takes more shares than were asked for", POSTS, probability=OFTEN,
+          field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price")), more=Choice((0.0, 0.0, 1.0))),
     _kind("A14", "odd_status", "POST orders and the order's pictures: the status word is this one until the end", POSTS,
           probability=OFTEN, status=Choice(LIVE_WORDS), weight=1.8),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
@@ -173,6 +174,7 @@ KINDS: tuple[Kind, ...] = (
           CANCELS, both=Choice((0.0, 1.0)), weight=3.0),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES),
+    _kind("C2 D1", "stream_mute", "trade_updates: connections stay open and say nothing until the end", LONG),
     _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", LONG, weight=1.4),
     _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES),
     _kind("C3", "frames_reordered", "trade_updates: a frame is sent behind the next one", LONG, probability=SOMETIMES),
@@ -200,7 +202,8 @@ KINDS: tuple[Kind, ...] = (
           delay_s=Span(0.5, 40, is_log=True)),
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
           qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
-    _kind("C12", "bust", "an execution of ours is taken back", weight=1.2),
+    _kind("C12", "bust", "an execution of ours is taken back; when: at once, or as soon as an order waits for its next"
+          " try", when=Choice(("now", "now", "before_retry")), weight=1.4),
     _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
           how=Choice(("price", "qty")), weight=1.4),
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
@@ -227,6 +230,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("E9 E10", "kill", "the kill switch is engaged; reset_after_s: a person resets then (0: nobody)",
           times_max=1, by=Choice(("operator", "file", "between_check_and_write", "between_commit_and_check")),
           reset_after_s=Choice((0.0, 60.0, 200.0)), weight=1.4),
+    _kind("E10", "operator", "a person pauses until the end, with the entries cancelled or not, or cancels all",
+          SHORT, command=Choice(("pause", "pause-cancel", "cancel-all"))),
     _kind("E11", "kill_then_crash", "kill, then the process dies while Redis is wiped and the database is down for a"
           " while; a person resets reset_after_s after the restart (0: nobody)", times_max=1, ends_life=True,
           down_s=Span(1, 40, is_log=True), reset_after_s=Choice((0.0, 60.0, 200.0)), weight=1.3),
@@ -243,8 +248,12 @@ KINDS: tuple[Kind, ...] = (
     _kind("F5", "database_down", "database: connections break and none is granted until the end", LONG),
     _kind("F5", "database_emptied", "the process dies, and starts on an empty database (exit 7 expected); the real one"
           " is back after down_s", times_max=1, ends_life=True, down_s=Span(5, 40), weight=1.4),
+    _kind("F13", "database_restored", "the process dies, and starts on the database of age_s before; mark: 1 where the"
+          " state directory still knows how far that had come", times_max=1, ends_life=True, weight=1.4,
+          age_s=Span(1, 200, is_log=True), mark=Choice((1.0, 1.0, 0.0)), down_s=Span(0.5, 20, is_log=True)),
     _kind("F7", "redis_down", "Redis: no connection", LONG),
-    _kind("F7", "redis_flushed", "Redis: everything is gone"),
+    _kind("F7", "redis_flushed", "Redis: everything is gone; when: at once, or the latch's reading ends before a write",
+          when=Choice(("now", "now", "after_commit"))),
     _kind("F7", "redis_restored", "Redis: an older state is back, or keys have wrong types",
           how=Choice(("old", "types"))),
     _kind("F7", "redis_slow", "Redis: answers take delay_s", SHORT, delay_s=Span(0.2, 10, is_log=True)),
@@ -268,8 +277,8 @@ KINDS: tuple[Kind, ...] = (
           jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),
     _kind("H1", "date_skew", "the broker's Date header is off by skew_s", LONG,
           skew_s=Choice((-90.0, -1.5, 1.5, 90.0))),
-    _kind("H2", "suspend", "the process stands still and goes on, as with SIGSTOP and SIGCONT",
-          Span(2, 200, is_log=True), weight=1.2),
+    _kind("H2", "suspend", "the process stands still and goes on, as with SIGSTOP and SIGCONT; when: at once, or while"
+          " an order leaves", Span(2, 200, is_log=True), when=Choice(("now", "now", *BETWEEN)), weight=1.2),
     _kind("H3", "task_dies", "a supervised task raises, or ends; task is the part of the list of names",
           task=Span(0, 1), how=Choice(("raises", "returns", "cancelled")), weight=1.2),
     _kind("H5", "cancelled_at_await", "the order path's task is cancelled at one of its awaits and started again",
@@ -279,10 +288,12 @@ KINDS: tuple[Kind, ...] = (
     # K. a second daemon
     _kind("K1", "second_daemon", "another daemon starts on the same account and database, and must refuse",
           SHORT, times_max=1, weight=1.2),
-    _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how)",
-          how=Choice(("connection", "taken")), weight=1.2),
-    _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on",
-          times_max=1, ends_life=True, frozen_s=Span(20, 120), weight=1.4),
+    _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how), of"
+          " which the first learns at its next renewal (unnoticed)", how=Choice(("connection", "taken", "unnoticed")),
+          weight=1.2),
+    _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on; when:"
+          " at once, or while an order leaves", times_max=1, ends_life=True, frozen_s=Span(20, 120),
+          when=Choice(("now", "now", *BETWEEN)), weight=1.4),
 )  # fmt: skip
 
 BY_NAME: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in KINDS})

@@ -69,6 +69,8 @@ class SimVenue:
         self._clock_control = msgspec.json.encode({"speed": speed, "finished": False, "market": "simulated"})
         self.hidden: dict[str, None] = {}
         """Client ids of orders that nothing shows."""
+        self.enlarged: dict[str, int] = {}
+        """Client ids of orders of which more shares are taken than were asked for, and how many."""
         self.words: dict[str, str] = {}
         """Client ids of orders, and the status word that is told instead."""
         self.hidden_activities: dict[str, None] = {}
@@ -97,7 +99,9 @@ class SimVenue:
         if method == "GET":
             return self._read(path, request.params)
         if method == "POST" and path == "/v2/orders":
-            wish = OrderRequest.from_body(msgspec.json.decode(request.body))
+            body = msgspec.json.decode(request.body)
+            more = self.enlarged.get(body["client_order_id"], 0)
+            wish = OrderRequest.from_body({**body, "qty": str(int(body["qty"]) + more)} if more else body)
             return self._order_answer(self.exchange.submit(wish))
         if method == "DELETE" and path == "/v2/orders":
             return self._cancel_all()

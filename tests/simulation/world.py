@@ -25,7 +25,9 @@ from quant_trading_system.core.values import Signal
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.rulebook import TODAY, Rulebook
 from quant_trading_system.simulator.settings import ExchangeSettings
+from tests.simulation.backup import Losses
 from tests.simulation.faults import PLAYERS, Stage
+from tests.simulation.faults.process import look_for_lost_orders
 from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
 from tests.simulation.http import Journey, Network, Tap
 from tests.simulation.lives import Lives
@@ -45,6 +47,8 @@ YEAR_NS = 365 * DAY_NS
 PRELUDE_S = 40.0
 """How long a daemon that knows an earlier day traded on it, in its own seconds."""
 STOP_S = 12.0
+PERSON_S = 25.0
+"""So long after the last fault somebody has read the alerts."""
 REDIS_DELAY_S_MIN = 0.002
 CASH_USD = Decimal(100_000)
 TRACE_LINES_MAX = 200_000
@@ -131,6 +135,8 @@ class World(Lives):
         self._stages: list[Stage] = []
         self.put_away: tuple[int, Any] | None = None
         """The database that is not there at present, and since when: bytes sent before may arrive later."""
+        self.losses = Losses()
+        """What a restored database does not know any more."""
 
     def _slow_stores_down(self, switches: Mapping[str, float]) -> None:
         """Give the stores their usual latency: a commit's, and Redis' where it is worth a timer."""
@@ -185,11 +191,22 @@ class World(Lives):
         """The durable rows of a table, by key; live, no copy."""
         return self.database.tables.rows[table]
 
+    @property
+    def enlarged(self) -> Mapping[str, int]:
+        """Orders of which the broker took more shares than were asked for."""
+        return self.venue.enlarged
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the daemon's machine."""
+        return self.disk.read(name)
+
     def intent(self, client_order_id: str, sent_mono_ns: int) -> Mapping[str, Any] | None:
-        """The committed row of an intent; of bytes that left before the database was put away, the one in that."""
+        """The committed row of an intent; of bytes that left before the database became another, the row in that."""
         row: Mapping[str, Any] | None = self.committed("intents").get((client_order_id,))
         if row is None and self.put_away is not None and sent_mono_ns <= self.put_away[0]:
             row = self.put_away[1].rows["intents"].get((client_order_id,))
+        if row is None and sent_mono_ns <= self.losses.at_ns:
+            row = self.losses.intents.get((client_order_id,))
         return row
 
     def put_database_away(self) -> Callable[[], None]:
@@ -200,7 +217,8 @@ class World(Lives):
 
         def bring_back() -> None:
             self.database.cut()
-            self.database.tables, self.put_away = kept, None
+            self.database.put_in_place(kept)
+            self.put_away = None
             self.restart(1.0)
 
         return bring_back
@@ -328,6 +346,7 @@ class World(Lives):
         for rules in (self.network.rules, self.streams.rules, self.streams.refusals, self.streams.mute):
             assert not rules, "every fault takes back what it did"
         self.heal_lives()
+        self.loop.call_later(PERSON_S, look_for_lost_orders, self, context=self.context)
 
     async def _live_a_day_before(self) -> None:
         """A daemon traded yesterday and was stopped in order; its books, its orders and its stores are still there."""

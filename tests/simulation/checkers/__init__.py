@@ -12,9 +12,11 @@ from quant_trading_system.core.effects import Effect
 from quant_trading_system.core.events import AnyEvent, BarSeen, QuoteSeen, StatusSeen, TimerFired, TradeSeen
 from tests.simulation.checkers.allowed import Allowed
 from tests.simulation.checkers.books import Books
+from tests.simulation.checkers.contradictions import Contradictions
 from tests.simulation.checkers.ending import Ending
 from tests.simulation.checkers.exposure import Exposure
 from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.mending import Healing, Telling
 from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.order_life import OrderLife
 from tests.simulation.checkers.rates import Rates
@@ -26,7 +28,7 @@ from tests.simulation.checkers.wire import Wire
 __all__ = ["JUDGES", "Checkers"]
 
 JUDGES: tuple[type[Judge], ...] = (
-    Wire, Allowed, Rates, OrderLife, Exposure, Books, Recovering, Ending, Sights,
+    Wire, Allowed, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling, Ending, Sights,
 )  # fmt: skip
 MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 

@@ -35,6 +35,7 @@ LINK_LOST_NS = 5 * SECOND_NS
 """A stream may fall between the gate's word and the write: storing the intent and reading it back takes so long. The
 last look before the write is at latch, state, lease and limits alone (design, Orders 3); these allow for nothing, not
 even for a turn of the loop."""
+LATCH_FILE = "/state/kill.latch"
 FRESH_S = 45.0
 LEASE_MARGIN_S = 2.0
 FEED_S, QUOTE_S = 5.1, 61.0
@@ -49,10 +50,15 @@ class Allowed(Judge):
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
-        self._was_engaged = False
+        self._was_engaged = self._began_engaged = False
 
     def on_start(self) -> None:
-        self._was_engaged = False
+        self._was_engaged, self._began_engaged = False, self._is_durably_engaged()
+
+    def _is_durably_engaged(self) -> bool:
+        """Whether one of the copies that survive everything says so, whatever the engine was told of it."""
+        is_file = b'"latch":"ENGAGED"' in (self.world.file(LATCH_FILE) or b"")
+        return is_file or any(row["latch"] == "ENGAGED" for row in self.world.committed("kill").values())
 
     # approval
 
@@ -62,6 +68,7 @@ class Allowed(Judge):
             if type(effect) is SendOrder:
                 self._judge_decision(effect.approved)
                 self._judge_quote(effect.approved)
+                self._judge_symbol(effect.approved)
                 self._judge_reduction(effect.approved)
 
     def _judge_decision(self, approved: Approved) -> None:
@@ -90,6 +97,20 @@ class Allowed(Judge):
         if quote_ns is None or feed_s > FEED_S or (now_ns - quote_ns) / SECOND_NS > QUOTE_S:
             text = f"{approved.intent.client_order_id} adds exposure on a feed {feed_s:.1f} s old or without a quote"
             self.notes.fail("I21", approved.intent.client_order_id, text)
+
+    def _judge_symbol(self, approved: Approved) -> None:
+        """A lock, and an order of unknown fate, freeze the symbol for what adds exposure (I24)."""
+        symbol = approved.intent.symbol
+        if approved.reduces_exposure:
+            return
+        doubtful = [
+            story.client_order_id
+            for story in self.notes.stories.values()
+            if story.status == "UNKNOWN" and story.symbol == symbol
+        ]
+        if doubtful or symbol in self.notes.hearing.locks:
+            text = f"{approved.intent.client_order_id} adds exposure in {symbol}: {', '.join(doubtful) or 'locked'}"
+            self.notes.fail("I24", approved.intent.client_order_id, text)
 
     def _judge_reduction(self, approved: Approved) -> None:
         """What is said to reduce does: with all that is open on its side it stays within the position."""
@@ -139,6 +160,9 @@ class Allowed(Judge):
 
     def _judge_new_exposure(self, client_order_id: str, tap: Tap) -> None:
         hearing = self.notes.hearing
+        if self._began_engaged and self._is_durably_engaged():
+            text = f"{client_order_id} adds exposure in a life that began with an engaged latch, which nobody reset"
+            self.notes.fail("I9", f"{client_order_id} durable", text)
         for reason, (since_ns, turn) in hearing.shut_since.items():
             is_late = since_ns + LINK_LOST_NS < tap.sent_mono_ns if reason == "streams" else turn < tap.sent_turn
             if is_late:
@@ -146,6 +170,12 @@ class Allowed(Judge):
                 late_s = (tap.sent_mono_ns - since_ns) / SECOND_NS
                 text = f"{client_order_id} adds exposure {late_s:.3f} s after the gate was shut: {reason}"
                 self.notes.fail(invariant, f"{client_order_id} {reason}", text)
+        symbol = self.notes.story(client_order_id).symbol
+        locked_ns = hearing.locks.get(symbol)
+        if locked_ns is not None and locked_ns + LINK_LOST_NS < tap.sent_mono_ns:
+            late_s = (tap.sent_mono_ns - locked_ns) / SECOND_NS
+            text = f"{client_order_id} adds exposure {late_s:.3f} s after {symbol} was locked"
+            self.notes.fail("I6", f"{client_order_id} lock", text)
         if hearing.good_pass_ns is None or tap.sent_mono_ns - hearing.good_pass_ns > (FRESH_S + 0.1) * SECOND_NS:
             text = f"{client_order_id} adds exposure without a good pass in the last {FRESH_S:.0f} s"
             self.notes.fail("I17", client_order_id, text)

@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import Any
 
 from quant_trading_system.core.effects import Effect, Remember
-from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, Restored
+from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, OrderUpdated, Restored
 from quant_trading_system.core.records import CorrectionRecord, EntryRecord, FillRecord, PositionRecord, Record
 from quant_trading_system.core.types import Side
+from quant_trading_system.core.values import Allocation
 from tests.simulation.checkers.journal import Journal
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
@@ -23,14 +24,18 @@ from tests.simulation.checkers.notes import Notes
 ZERO = Decimal(0)
 CENT = Decimal("0.01")
 JOURNALED = (FillRecord, CorrectionRecord, EntryRecord)
+ONE = Decimal(1)
 SECONDS_BETWEEN_LOOKS = 5
+CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+ALTERING = ("bust", "correct", "frame_overfilled", "wrong_echo", "replaced_outside", "split")
+"""Faults that change what an order is, or what of it was executed: its parts are others then."""
 
 
 class Books(Judge):
     """Keeps the positions and the cash of the last step and compares."""
 
     invariants = ("I12", "I13", "I18")
-    watches = (Restored,)
+    watches = (Restored, OrderUpdated)
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
@@ -38,13 +43,18 @@ class Books(Judge):
         self._cash: Decimal | None = None
         self._balance: Decimal | None = None
         self._seconds = 0
+        self._given: dict[str, dict[Decimal, tuple[Allocation, ...]]] = {}
+        self._is_altered = notes.has_planned(*ALTERING)
 
     def on_start(self) -> None:
         self._positions = self._cash = self._balance = None
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         """A life begins with what was restored."""
-        self._remember()
+        if isinstance(event, OrderUpdated):
+            self._judge_told(event)
+        else:
+            self._remember()
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         records = [effect.record for effect in effects if type(effect) is Remember]
@@ -83,7 +93,37 @@ class Books(Judge):
                 text = f"{record.client_order_id}: the execution at {record.cumulative_quantity} is booked again"
                 self.notes.fail("I13", f"{record.broker_order_id} {record.cumulative_quantity}", text)
             self._judge_allocations(record)
+            self._judge_shares(record)
         return self.notes.journal.take(record)
+
+    def _judge_shares(self, fill: FillRecord) -> None:
+        """Every strategy of an order gets its part of each fill: never more than a share beside what it asked for."""
+        story = None if fill.client_order_id is None else self.notes.stories.get(fill.client_order_id)
+        if story is None or story.approved is None or self._is_altered:
+            return
+        intent = story.approved.intent
+        wanted = {each.strategy: each.quantity for each in intent.allocations}
+        given = self._given.setdefault(story.client_order_id, {})
+        given[fill.cumulative_quantity] = fill.allocations
+        if not {each.strategy for each in fill.allocations} <= set(wanted) or intent.quantity <= ZERO:
+            return
+        done = sum((abs(sum((each.quantity for each in parts), ZERO)) for parts in given.values()), ZERO)
+        for strategy, quantity in wanted.items():
+            has = sum((each.quantity for parts in given.values() for each in parts if each.strategy == strategy), ZERO)
+            fair = quantity * done / intent.quantity
+            if abs(has - fair) > ONE:
+                text = f"{fill.client_order_id}: {strategy} got {has} shares of {done}, its part is {fair:.2f}"
+                self.notes.fail("I12", f"share {fill.client_order_id} {strategy}", text)
+
+    def _judge_told(self, event: OrderUpdated) -> None:
+        """What the stream says was executed is in the books after that step, or locks the symbol as impossible."""
+        told, engine = event.execution, self.world.engine
+        if told is None or event.word in CORRECTIONS or engine is None:
+            return
+        is_booked = self.notes.journal.fills.get((told.broker_order_id, told.cumulative_quantity)) is not None
+        if not is_booked and told.symbol not in engine._desk.symbol_locks:
+            text = f"{told.client_order_id}: the stream told of {told.quantity} shares at {told.price}; none is booked"
+            self.notes.fail("I13", f"told {told.broker_order_id} {told.cumulative_quantity}", text)
 
     def _judge_positions(self, moved: Mapping[str, Decimal]) -> None:
         after, before = self._current_positions(), self._positions or {}
@@ -150,7 +190,7 @@ class Books(Judge):
         values: dict[str, Decimal] = defaultdict(Decimal)
         for (broker_order_id, _), (_, spent_usd) in stored.fills.items():
             values[broker_order_id] += abs(spent_usd)
-        intents = self.world.committed("intents")
+        intents = {**self.world.losses.intents, **self.world.committed("intents")}
         for order in self.truth.orders():
             if (order.client_order_id,) not in intents:
                 continue

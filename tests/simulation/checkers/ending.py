@@ -188,6 +188,8 @@ class Ending(Judge):
                 continue
             if row["is_final"] == order.is_open:
                 yield f"{client_order_id} is stored {row['status']}, the broker has it {order.status}"
+            elif order.status == "filled" and row["status"] != "FILLED":
+                yield f"{client_order_id} is stored {row['status']}, the broker has it filled"
             elif row["filled_quantity"] != order.filled_qty and not self.notes.has_planned("bust", "correct"):
                 yield f"{client_order_id} is stored with {row['filled_quantity']} filled, there {order.filled_qty}"
 

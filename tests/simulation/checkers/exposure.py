@@ -49,6 +49,7 @@ class Exposure(Judge):
         self._open: dict[str, SimOrder] = {}  # orders of ours that can still reach our books
         self._orders_seen = 0
         self._is_ready = False
+        self._known_larger: set[str] = set()
         self._has_acted = True
         """The engine was told of an order, or did something, since the last look at it."""
         self._needed: dict[tuple[str, str], Decimal] = {}
@@ -57,12 +58,25 @@ class Exposure(Judge):
         self._open.clear()
         self._orders_seen = 0
         self._is_ready = False
+        self._known_larger.clear()  # a new life hears it anew, before it trades
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         if isinstance(event, Restored):
             self._is_ready = True
         self._has_acted = True
+        if self.world.enlarged:
+            self._note_larger(event)
         self._compare()
+
+    def _note_larger(self, event: AnyEvent) -> None:
+        """From when the engine is told that the broker took more than was asked for (fault A13)."""
+        if isinstance(event, BrokerSnapshot):
+            is_taken = self.notes.hearing.good_pass_ns == event.started_mono_ns
+            orders = (*event.open_orders, *event.closed_orders) if is_taken else ()
+        else:
+            order = getattr(event, "order", None)
+            orders = () if order is None else (order,)
+        self._known_larger |= {each.client_order_id for each in orders if each.client_order_id in self.world.enlarged}
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         self._has_acted = True
@@ -103,9 +117,10 @@ class Exposure(Judge):
         """Shares of one order that may still reach our books."""
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
-        if row is not None:  # a split changes what rests there over night; who was down learns of it when it is back
+        if row is not None and order.client_order_id not in self._known_larger:
+            # A split changes what rests there over night; who was down learns of it when it is back.
             reachable = min(reachable, row["quantity"])
         booked = self.notes.journal.executed[order.id]
-        if not order.is_open and booked >= reachable:
+        if not order.is_open and booked >= max(reachable, order.filled_qty):
             del self._open[order.id]
         return max(ZERO, reachable - booked)

@@ -33,7 +33,7 @@ from quant_trading_system.core.events import (
     StreamDown,
     StreamUp,
 )
-from quant_trading_system.core.records import DecisionRecord, OrderRecord, ReconciliationRecord
+from quant_trading_system.core.records import DecisionRecord, LockRecord, OrderRecord, ReconciliationRecord, Record
 from quant_trading_system.core.types import Latch, Store, Stream
 from quant_trading_system.core.values import Approved
 from tests.simulation.checkers.journal import Journal
@@ -49,6 +49,7 @@ class Story(Struct):
 
     client_order_id: str
     life: int = 0  # the incarnation that approved it
+    symbol: str = ""
     approved: Approved | None = None
     decision: DecisionRecord | None = None
     sending_ns: int | None = None  # the gateway said that bytes are being written
@@ -76,6 +77,8 @@ class Hearing(Struct):
     lease: LeaseSeen | None = None
     good_pass_ns: int | None = None
     good_passes: int = 0
+    locks: dict[str, int] = {}
+    """Locked symbols, and since when, by the engine's own records."""
     is_stopping: bool = False
     is_paused: bool = False
     feed_ns: int = 0
@@ -188,17 +191,28 @@ class Notes:
                     self._on_pass(event, effect.record)
         for effect in effects:
             if type(effect) is Remember:
-                record = effect.record
-                if type(record) is OrderRecord:
-                    self._on_order_record(record)
-                elif type(record) is DecisionRecord and record.client_order_id is not None:
-                    self.story(record.client_order_id).decision = record
+                self._on_record(effect.record)
             elif type(effect) is SendOrder:
                 story = self.story(effect.approved.intent.client_order_id)
                 story.life, story.approved = self.world.incarnation, effect.approved
 
+    def _on_record(self, record: Record) -> None:
+        if type(record) is OrderRecord:
+            self._on_order_record(record)
+        elif type(record) is LockRecord and record.kind == "symbol":
+            self._on_lock(record)
+        elif type(record) is DecisionRecord and record.client_order_id is not None:
+            self.story(record.client_order_id).decision = record
+
+    def _on_lock(self, record: LockRecord) -> None:
+        if record.is_locked:
+            self.hearing.locks.setdefault(record.key, self.world.mono_ns)
+        else:
+            self.hearing.locks.pop(record.key, None)
+
     def _on_order_record(self, record: OrderRecord) -> None:
         story = self.story(record.client_order_id)
+        story.symbol = record.symbol
         if record.status != story.status:
             story.status, story.status_ns = record.status, self.world.mono_ns
             if record.status == "UNKNOWN":
@@ -235,8 +249,12 @@ class Notes:
         self.hearing.restored = event
         world = self.world
         self.journal.begin(world.committed("fills").values(), world.committed("fill_corrections").values())
+        for (client_order_id,) in world.losses.intents:
+            self.story(client_order_id).status = ""  # forgotten, unless it comes back below
+        self.hearing.locks = dict.fromkeys((symbol for symbol, _ in event.locks), world.mono_ns)
         for saved in event.orders:
             story = self.story(saved.client_order_id)
+            story.symbol = saved.symbol
             story.status_ns = story.doubted_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
             story.passes_since_doubt = 0

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+import msgspec
+
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent, Restored
 from quant_trading_system.core.records import GuardRecord
@@ -17,6 +19,17 @@ from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.seam import Row
 
 ZERO = Decimal(0)
+HIDING = (
+    "read_empty", "read_partial", "read_stale", "order_mute", "duplicate_unshown", "database_emptied", "disk_full",
+)  # fmt: skip
+"""Faults by which a daemon may not see that its database was taken back."""
+ENDED_BY_A_PERSON = frozenset(
+    {
+        "kill", "daily_loss_hard", "drawdown_hard", "intraday_drawdown_hard", "equity_floor", "incidents",
+        "healing_exhausted", "paused",
+    }
+)  # fmt: skip
+"""Causes that nothing but an operator ends (controls.md), written down here on purpose."""
 
 
 class Recovering(Judge):
@@ -34,13 +47,36 @@ class Recovering(Judge):
         self._judge_orders(event)
         self._judge_books(event)
         self._judge_rest(event)
+        self._judge_token()
+        self._guards = self._guards_of_before()
+
+    def _guards_of_before(self) -> Row | None:
+        """What the guards knew last: by the rows, or by the state directory of a database that was taken back."""
         rows = list(self.world.committed("guards").values())
-        self._guards = rows[-1] if rows else None
+        mark = self.world.losses.mark
+        if mark is not None and mark["guards"] is not None and (not rows or rows[-1]["seen_ns"] < mark["wall_ns"]):
+            kept: Row = {
+                name: Decimal(value) if name.endswith("_usd") and value is not None else value
+                for name, value in mark["guards"].items()
+            }
+            return kept
+        return rows[-1] if rows else None
+
+    def _judge_token(self) -> None:
+        """A database that was taken back gives out no id under the name that it had (I3)."""
+        losses = self.world.losses
+        if losses.is_renewed or self.notes.has_planned(*HIDING):
+            return
+        losses.is_renewed = True
+        for row in self.world.committed("instance").values():
+            if row["token"] in losses.tokens:
+                self._fail("I3", "token", f"a restored database goes on as {row['token']}")
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if type(effect) is Remember and type(effect.record) is GuardRecord and self._guards is not None:
                 self._judge_guards(effect.record, self._guards)
+                self._judge_causes(effect.record, self._guards)
                 self._guards = None
 
     def _judge_orders(self, event: Restored) -> None:
@@ -49,7 +85,8 @@ class Recovering(Judge):
         expected = {key[0] for key, row in orders.items() if not row["is_final"]}
         expected |= {key[0] for key in self.world.committed("intents") if key not in orders}
         found = {saved.client_order_id for saved in event.orders}
-        lost, invented = sorted(expected - found), sorted(found - expected)
+        taken_back = {key[0] for key in self.world.losses.intents if key not in orders}
+        lost, invented = sorted(expected - found), sorted(found - expected - taken_back)
         if lost or invented:
             text = f"restored without {', '.join(lost) or 'none'}, and with {', '.join(invented) or 'none'} besides"
             self._fail("I30", "orders", text)
@@ -99,10 +136,22 @@ class Recovering(Judge):
         if record.incidents < stored["incidents"]:
             self._fail("I19", "incidents", f"incidents fell from {stored['incidents']} to {record.incidents}")
 
+    def _judge_causes(self, record: GuardRecord, stored: Row) -> None:
+        """What only a person ends is there after a restart as it was before."""
+        causes = stored["causes"]
+        if isinstance(causes, str):
+            causes = msgspec.json.decode(causes)
+        gone = [name for name, _ in causes if name in ENDED_BY_A_PERSON and name not in dict(record.causes)]
+        if gone:
+            self._fail("I19", "causes", f"{', '.join(gone)} ended by a restart")
+
     def _flows_usd(self) -> Decimal:
-        """Money that came or went without a trade moves the baselines with it (fault D12): by no more than its sum."""
+        """Money that came or went without a trade moves the baselines with it (fault D12): by no more than its sum.
+
+        What a database forgot that was taken back is entered anew, in marks that know it already.
+        """
         entries = self.world.exchange._books.non_trades
-        return sum((abs(entry.cash) for entry in entries), ZERO)
+        return sum((abs(entry.cash) for entry in entries), ZERO) * (2 if self.world.losses.at_ns else 1)
 
     def _fail(self, invariant: str, subject: str, text: str) -> None:
         self.notes.fail(invariant, f"{subject} {self.world.incarnation}", f"life {self.world.incarnation}: {text}")

@@ -13,6 +13,7 @@ from quant_trading_system.engine.engine import Engine
 from quant_trading_system.simulator.events import Execution
 from quant_trading_system.simulator.exchange import Exchange
 from quant_trading_system.simulator.orders import SimOrder
+from tests.simulation.backup import Losses
 from tests.simulation.plan import Plan
 
 Row = Mapping[str, Any]
@@ -47,6 +48,14 @@ class World(Protocol):
     plan: Plan
     incarnation: int
     """The life that is watched. Others may run beside it: a second daemon, a former leader."""
+
+    @property
+    def enlarged(self) -> Mapping[str, int]:
+        """Orders of which the broker took more shares than were asked for, and how many."""
+        ...
+
+    losses: Losses
+    """What a restored database does not know any more."""
     ends_s: float
     """When the run is over, in the daemon's seconds."""
 
@@ -56,6 +65,7 @@ class World(Protocol):
     def mono_ns(self) -> int: ...
     @property
     def turn(self) -> int: ...
+    def venue_ns(self) -> int: ...
     @property
     def exchange(self) -> Exchange: ...
     @property
@@ -63,6 +73,10 @@ class World(Protocol):
     def committed(self, table: str) -> Mapping[Any, Row]: ...
     def intent(self, client_order_id: str, sent_mono_ns: int) -> Row | None:
         """The committed row of an intent whose bytes left then, in the database that its sender had."""
+        ...
+
+    def file(self, name: str) -> bytes | None:
+        """A file of the daemon's machine as a reader sees it, None where there is none."""
         ...
 
     def reach(self, name: str) -> None: ...

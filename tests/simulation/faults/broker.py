@@ -20,6 +20,7 @@ from tests.simulation.faults.stage import (
     ORDERS_PATH,
     Player,
     Stage,
+    is_post,
     is_read,
     is_single_cancel,
     lists_what,
@@ -31,6 +32,7 @@ from tests.simulation.venue import Request
 
 PREFIX = "qts-"
 CENT = Decimal("0.01")
+RETRY_WAIT_S, LAST_TRIES_S = 60.0, 4.0
 BROKER_SIDES = {"dividend": "DIV", "fee": "FEE", "interest": "INT"}
 
 
@@ -294,7 +296,30 @@ def external_order(stage: Stage) -> None:
 
 
 def bust(stage: Stage) -> None:
-    _take_back(stage, lambda execution: stage.world.exchange.bust(execution.execution_id))
+    def act() -> None:
+        _take_back(stage, lambda execution: stage.world.exchange.bust(execution.execution_id))
+
+    if stage.word("when", "now") == "before_retry":
+        _refuse_posts_until(stage, act)
+    else:
+        act()
+
+
+def _refuse_posts_until(stage: Stage, act: Callable[[], None]) -> None:
+    """No order finds a connection, until one waits for its next try: then it happens; its last tries get through."""
+
+    def bend(_request: Request, fate: Fate) -> None:
+        fate.is_refused = True
+
+    rules = stage.world.network.rules
+    stage.bend_quietly(is_post, bend)
+    stage.later(RETRY_WAIT_S, lambda: rules.pop(stage.number, None))
+
+    def at_retry() -> None:
+        act()
+        stage.later(LAST_TRIES_S, lambda: rules.pop(stage.number, None))
+
+    stage.at_moment(at_retry)
 
 
 def correct(stage: Stage) -> None:

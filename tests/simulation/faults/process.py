@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quant_trading_system.app.inbox import Lane
 from quant_trading_system.app.kill_latch import KILL_FILE
@@ -21,15 +21,39 @@ from tests.simulation.faults.stage import Player, Stage, is_post
 from tests.simulation.http import Fate
 from tests.simulation.venue import Request
 
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
 OPERATOR_TRIES = 20
 OPERATOR_PAUSE_S = 10.0
+RESUME_PAUSE_S = 4.0
 AFTER_COMMIT = "gateway.after_intent_commit"
 GATEWAY = "order-gateway"
 
 
-def ask(stage: Stage, command: str, *, reason: str = "planned") -> bool:
+def ask(stage: Stage, command: str, *, reason: str = "planned", **arguments: str) -> bool:
     """A person commands the daemon. Returns whether there was one to command."""
-    process = stage.world.process
+    return command_daemon(stage.world, command, reason=reason, number=stage.number, **arguments)
+
+
+def look_for_lost_orders(world: World) -> None:
+    """A person looks at the broker for orders that the daemon takes to be there, and says so where there are none.
+
+    Shares that nobody could explain made them suspect, and only a person can take that back.
+    """
+    orders = () if world.engine is None else tuple(world.engine._desk.orders.live())
+    for order in orders:
+        if (
+            order.is_unknown
+            and order.exists_at_broker
+            and order.client_order_id not in world.exchange._index._by_client_id
+        ):
+            command_daemon(world, "unlock", reason="the broker has none", number=-1, symbol=order.symbol)
+
+
+def command_daemon(world: World, command: str, *, reason: str, number: int, **arguments: str) -> bool:
+    """Put a person's command into the daemon's inbox, where it is ready to take one."""
+    process = world.process
     if process is None or process.engine is None or not process.parts.is_ready:
         return False
     process.parts.inbox.put(
@@ -37,7 +61,8 @@ def ask(stage: Stage, command: str, *, reason: str = "planned") -> bool:
             command=command,
             operator="planner",
             reason=reason,
-            request_id=f"{command}-{stage.number}-{stage.world.loop.handled}",
+            request_id=f"{command}-{number}-{world.loop.handled}",
+            arguments=arguments,
             **stamps(process.clock),
         ),
         Lane.OPERATOR,
@@ -112,6 +137,28 @@ def _at_next_post(stage: Stage, act: Callable[[], None]) -> None:
 
     rules[stage.number] = rule
     stage.at_end(lambda: rules.pop(stage.number, None))
+
+
+def operator(stage: Stage) -> None:
+    """A person pauses, and resumes at the end; or cancels everything."""
+    command = stage.word("command")
+    if not ask(
+        stage,
+        command.partition("-")[0] if command.startswith("pause") else command,
+        cancel="true" if command == "pause-cancel" else "false",
+    ):
+        return
+    stage.reach()
+    if command != "cancel-all":
+        stage.at_end(lambda: _resume(stage))
+
+
+def _resume(stage: Stage) -> None:
+    """To the end: a life that died before its word was stored is followed by one that is paused."""
+    engine = stage.world.engine
+    if engine is not None and any(cause.cause == "paused" for cause in engine._desk.guards.causes()):
+        ask(stage, "resume")
+    stage.later(RESUME_PAUSE_S, lambda: _resume(stage))
 
 
 def kill_then_crash(stage: Stage) -> None:
@@ -252,12 +299,16 @@ def wall_jump(stage: Stage) -> None:
 
 
 def suspend(stage: Stage) -> None:
-    world, process = stage.world, stage.world.process
-    if process is None or world.loop.is_frozen(process.life):
-        return
-    world.loop.freeze(process.life)
-    stage.reach()
-    stage.at_end(lambda: world.loop.thaw(process.life))
+    world = stage.world
+
+    def freeze() -> None:
+        process = world.process
+        if process is not None and not world.loop.is_frozen(process.life):
+            world.loop.freeze(process.life)
+            stage.reach()
+            stage.at_end(lambda: world.loop.thaw(process.life))
+
+    stage.at_moment(freeze)
 
 
 def task_dies(stage: Stage) -> None:
@@ -321,27 +372,34 @@ def lease_lost(stage: Stage) -> None:
     for session in list(world.database.advisory.values()):
         if session.incarnation == world.process.life.number:
             stage.reach()
-            session.fall("connection was cut")
-            if stage.word("how") == "taken":
+            if stage.word("how") == "unnoticed":
+                session.vanish()
+            else:
+                session.fall("connection was cut")
+            if stage.word("how") != "connection":
                 _borrow_other(stage, 30.0)
 
 
 def takeover(stage: Stage) -> None:
     """The process stands still beyond its lease beside a standby. Where that took over, the first, when it goes on,
     must not send a byte; where it could not (no database), the first leads on."""
-    world, former = stage.world, stage.world.process
-    if former is None or world.loop.is_frozen(former.life):
-        return
-    world.loop.freeze(former.life)
-    world.start_standby()
-    stage.reach()
-    stage.later(stage.number_of("frozen_s"), lambda: world.loop.thaw(former.life))
+    world = stage.world
+
+    def freeze() -> None:
+        former = world.process
+        if former is not None and not world.loop.is_frozen(former.life):
+            world.loop.freeze(former.life)
+            world.start_standby()
+            stage.reach()
+            stage.later(stage.number_of("frozen_s"), lambda: world.loop.thaw(former.life))
+
+    stage.at_moment(freeze)
 
 
 PLAYERS: dict[str, Player] = {
     each.__name__: each
     for each in (
-        decisions_at_once, kill, kill_then_crash, control_fails, crash, crash_at_failpoint, crash_in_recovery,
+        decisions_at_once, kill, operator, kill_then_crash, control_fails, crash, crash_at_failpoint, crash_in_recovery,
         database_emptied, latch_torn, sigterm, wall_jump, suspend, task_dies, cancelled_at_await, second_daemon,
         lease_lost, takeover,
     )

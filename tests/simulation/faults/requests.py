@@ -25,6 +25,7 @@ from tests.simulation.plan_kinds import MUTE_404_S
 from tests.simulation.venue import Answer, Request
 
 LIMITED = Answer(429, b'{"code":42910000,"message":"rate limit exceeded"}')
+MORE_SHARES = 7
 READ_KINDS = ("orders", "positions", "account", "activities")
 WRONG_VALUES = {
     "symbol": "ZVZZT",
@@ -216,8 +217,11 @@ def wrong_echo(stage: Stage) -> None:
         order[field] = {"buy": "sell", "sell": "buy"}[order["side"]] if field == "side" else WRONG_VALUES[field]
         return answer._replace(body=msgspec.json.encode(order))
 
-    def bend(_request: Request, fate: Fate) -> None:
-        fate.change.append(change)
+    def bend(request: Request, fate: Fate) -> None:
+        if stage.number_of("more"):
+            stage.world.venue.enlarged[client_id(request)] = MORE_SHARES
+        else:
+            fate.change.append(change)
 
     stage.bend_requests(is_post, bend)
 

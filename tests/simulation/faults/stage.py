@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 Player = Callable[["Stage"], None]
 LISTS = ("/v2/orders", "/v2/positions", "/v2/account/activities")
 ORDERS_PATH = "/v2/orders"
+MOMENTS = {
+    "before_commit": "gateway.before_intent_commit",
+    "after_commit": "gateway.after_intent_commit",
+    "before_retry": "gateway.before_retry",
+}
 
 
 class Stage:
@@ -75,6 +80,15 @@ class Stage:
 
         self.keep(self.world.network.rules, rule)
 
+    def bend_quietly(self, is_meant: Callable[[Request], bool], bend: Callable[[Request, Fate], None]) -> None:
+        """The same for every request that is meant; it is not what the fault is about."""
+
+        def rule(request: Request, fate: Fate) -> None:
+            if is_meant(request):
+                bend(request, fate)
+
+        self.keep(self.world.network.rules, rule)
+
     def keep(self, table: dict[int, Rule], rule: Rule) -> None:
         """Put a rule into a table while the fault lasts."""
         table[self.number] = rule
@@ -90,6 +104,14 @@ class Stage:
         rules = self.world.streams.rules
         rules[self.number] = rule
         self.at_end(lambda: rules.pop(self.number, None))
+
+    def at_moment(self, act: Callable[[], None]) -> None:
+        """Do something at once, or while the next order leaves, as the plan's `when` says."""
+        point = MOMENTS.get(self.word("when", "now"))
+        if point is None:
+            act()
+        else:
+            self.at_end(self.world.at_failpoint(point, act))
 
     def later(self, delay_s: float, act: Callable[[], object]) -> None:
         """Do something so much later, whatever has become of the daemon."""

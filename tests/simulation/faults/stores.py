@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from quant_trading_system.app.inbox import Lane
+from quant_trading_system.app.stamps import stamps
+from quant_trading_system.core.events import LatchSeen
+from quant_trading_system.core.types import Latch, Store
+from tests.simulation.backup import restore_database
 from tests.simulation.faults.stage import Player, Stage
 from tests.simulation.stores import Kind, Trouble
 
@@ -69,8 +74,30 @@ def _slow(stage: Stage, slowness_s: list[float], delay_s: float) -> None:
 
 
 def redis_flushed(stage: Stage) -> None:
+    if stage.word("when", "now") == "now":
+        stage.world.redis.flush()
+        stage.reach()
+    else:
+        stage.at_moment(lambda: _miss_mirror(stage))
+
+
+def _miss_mirror(stage: Stage) -> None:
+    """The mirror is gone, and a reading that finds it so ends before the order under way is written."""
+    process = stage.world.process
+    if process is None or process.engine is None:
+        return
     stage.world.redis.flush()
     stage.reach()
+    told = LatchSeen(store=Store.REDIS, latch=Latch.MISSING, reason="flushed", **stamps(process.clock))
+    process.parts.inbox.put(told, Lane.OPERATOR)
+
+
+def database_restored(stage: Stage) -> None:
+    """The process dies, and a backup takes the place of its database."""
+    world = stage.world
+    if world.put_away is None and world.crash(stage.number_of("down_s")):
+        stage.reach()
+        restore_database(world, stage.number_of("age_s"), has_mark=bool(stage.number_of("mark")))
 
 
 def redis_restored(stage: Stage) -> None:
@@ -116,6 +143,6 @@ PLAYERS: dict[str, Player] = {
     each.__name__: each
     for each in (
         commit_lost, statement_fails, database_slow, database_down, redis_down, redis_slow, redis_flushed,
-        redis_restored, disk_full, swizzle,
+        redis_restored, disk_full, swizzle, database_restored,
     )
 }  # fmt: skip

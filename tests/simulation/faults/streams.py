@@ -28,6 +28,14 @@ def stream_cut(stage: Stage) -> None:
     _refuse_handshakes(stage, "connection refused")
 
 
+def stream_mute(stage: Stage) -> None:
+    """Nothing is cut at the end: what was lost is missing until somebody looks, or makes the connection anew."""
+    streams = stage.world.streams
+    streams.mute[stage.number] = None
+    stage.reach()
+    stage.at_end(lambda: streams.mute.pop(stage.number, None))
+
+
 def connect_refused(stage: Stage) -> None:
     _refuse_handshakes(stage, stage.word("status"))
     stage.world.feed.block(stage.number)
@@ -142,7 +150,7 @@ def _spoilt(quote: QuoteSeen, how: str) -> QuoteSeen:
 PLAYERS: dict[str, Player] = {
     each.__name__: each
     for each in (
-        frames_dropped, stream_cut, connect_refused, frames_doubled, frames_reordered, frames_delayed, frames_replayed,
-        frame_overfilled, unknown_event, feed_mute, bad_quotes,
+        frames_dropped, stream_cut, stream_mute, connect_refused, frames_doubled, frames_reordered, frames_delayed,
+        frames_replayed, frame_overfilled, unknown_event, feed_mute, bad_quotes,
     )
 }  # fmt: skip

@@ -128,11 +128,14 @@ class DatabaseModel:
                 session.hang_up("the daemon died")
 
     def restore_backup(self, age_s: float) -> None:
-        """Go back to what was committed `age_s` ago, as after a restored backup; sessions fall."""
+        """Go back to what was committed `age_s` ago, as after a restored backup; sessions fall.
+
+        There is no backup from before the database had an owner.
+        """
         self.cut()
         self._stop_working()
         since_s = self.now_s() - age_s
-        while self._commits and self._commits[-1][0] > since_s:
+        while self._commits and self._commits[-1][0] > since_s and not _is_birth(self._commits[-1][1]):
             for table, key, old in reversed(self._commits.pop()[1]):
                 if old is None:
                     self.tables.rows[table].pop(key, None)
@@ -143,7 +146,11 @@ class DatabaseModel:
         """Put an empty database with the same schema in its place; sessions fall."""
         self.cut()
         self._stop_working()
-        self.tables = Tables()
+        self.put_in_place(Tables())
+
+    def put_in_place(self, tables: Tables) -> None:
+        """Have another database; of what came before in it no backup is kept."""
+        self.tables = tables
         self._commits.clear()
 
     # for sessions
@@ -228,3 +235,8 @@ class DatabaseModel:
             waiting, self.waiting = self.waiting, []
             for operation in waiting:
                 asyncio.get_running_loop().call_soon(operation.arrive)
+
+
+def _is_birth(undo: list[tuple[str, Key, Row | None]]) -> bool:
+    """Whether a commit made the instance, or tied it to its account."""
+    return any(table == "instance" and (old is None or old["account"] is None) for table, _, old in undo)

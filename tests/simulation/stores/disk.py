@@ -104,6 +104,11 @@ class DiskModel:
         content.now = content.durable = data
         self._names[name] = self._durable_names[name] = content
 
+    def remove_outside(self, name: str) -> None:
+        """Somebody else removes a file; durable at once."""
+        self._names.pop(name, None)
+        self._durable_names.pop(name, None)
+
     # os
 
     def open(self, path: Any, flags: int, _mode: int = 0o777, /) -> int:

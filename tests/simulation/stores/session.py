@@ -38,6 +38,8 @@ class Session:
         self.transaction_: Transaction | None = None
         self.under_way: Operation | None = None
         self.is_alive = True
+        self.is_cut_off = False
+        """The server has forgotten it, and its caller does not know yet."""
         self._listeners: list[Callable[[Any], object]] = []
         self._context = contextvars.copy_context()
 
@@ -108,6 +110,14 @@ class Session:
         self._tell(reason)
         self.end()
 
+    def vanish(self) -> None:
+        """The server's end is gone; the caller learns of it when it asks again."""
+        self.is_cut_off = self.under_way is None
+        if self.is_cut_off:
+            self.end()
+        else:
+            self.fall("connection was cut")
+
     def hang_up(self, reason: str) -> None:
         """The caller's end is gone. The server notices when it has done, or dropped, what it was asked."""
         if not self.is_alive:
@@ -147,6 +157,8 @@ class Session:
         return STATEMENTS.get(text) or self.server.parsed(text)
 
     async def _ask(self, known: Statement, arguments: Sequence[Any], timeout_s: float | None) -> Any:
+        if self.is_cut_off:
+            self._tell("connection was lost")
         is_single = self.transaction_ is None
         labels = (known.label, "commit") if is_single and known.writes else (known.label,)
         way = "inside" if not is_single else "read" if not known.writes else known.way
@@ -185,6 +197,8 @@ class Session:
     async def send(self, work: Work, way: str, labels: tuple[str, ...], *, timeout_s: float | None = None) -> Any:
         """Have the server do something, and wait for its answer."""
         server = self.server
+        if self.is_cut_off:
+            self._tell("connection was lost")
         if not self.is_alive:
             raise asyncpg.InterfaceError("connection is closed")
         if self.under_way is not None:

@@ -1,0 +1,87 @@
+"""What the broker says of an order and cannot be, or was not asked for, locks its symbol in the step that hears of it.
+
+Judges I7 and I14 by the words themselves (faults A13, A14, C4): another order than was sent, more filled than it has,
+fills that fall, a status that nobody knows. Each is judged once an order: a person may have unlocked it since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from quant_trading_system.core.broker import BrokerOrder
+from quant_trading_system.core.effects import Effect
+from quant_trading_system.core.events import AnyEvent, LookupAnswered, OrderAnswered, OrderUpdated
+from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.notes import SECOND_NS, Notes, Story
+from tests.simulation.reach import STATUS_WORDS
+
+CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+COMPARED = ("symbol", "side", "quantity", "limit_price", "stop_price")
+
+
+class Contradictions(Judge):
+    """Compares what each event shows with what was approved, and with what was shown before."""
+
+    invariants = ("I7", "I14")
+    watches = (OrderUpdated, OrderAnswered, LookupAnswered)
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__(notes)
+        self._filled: dict[str, Decimal] = {}
+        self._newest_ns: dict[str, int] = {}
+        self._judged: set[tuple[str, str]] = set()
+        self._has_splits = notes.has_planned("split")
+
+    def on_start(self) -> None:
+        """A new life heard nothing yet: what contradicts what the last one heard, it cannot know."""
+        self._filled.clear()
+        self._newest_ns.clear()
+
+    def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        assert isinstance(event, OrderUpdated | OrderAnswered | LookupAnswered), "the only events watched"
+        shown = event.order
+        story = None if shown is None else self.notes.stories.get(shown.client_order_id)
+        if shown is None or story is None or story.approved is None or story.life != self.world.incarnation:
+            return
+        engine = self.world.engine
+        assert engine is not None, "its step is judged"
+        is_correction = isinstance(event, OrderUpdated) and event.word in CORRECTIONS
+        for kind, text in () if is_correction else self._contradictions(shown, story):
+            if (kind, story.client_order_id) in self._judged:
+                continue
+            self._judged.add((kind, story.client_order_id))
+            if story.symbol not in engine._desk.symbol_locks:
+                invariant = "I7" if kind == "echo" else "I14"
+                text = f"{story.client_order_id} {text}, and {story.symbol} is open"
+                self.notes.fail(invariant, f"{story.client_order_id} {kind}", text)
+        self._remember(shown, event, is_correction=is_correction)
+
+    def _contradictions(self, shown: BrokerOrder, story: Story) -> Iterator[tuple[str, str]]:
+        assert story.approved is not None, "looked at before"
+        intent, name = story.approved.intent, story.client_order_id
+        if shown.status not in STATUS_WORDS:
+            yield "word", f"is {shown.status!r}"
+        before = self._filled.get(name, Decimal(0))
+        if shown.filled_quantity < before and shown.updated_ns - self._newest_ns[name] >= SECOND_NS:
+            yield "fell", f"has {shown.filled_quantity} filled, and had {before}"
+        if self._has_splits or intent.stop_price is not None:  # both are altered by the broker, as they must be
+            return
+        if shown.filled_quantity > intent.quantity:
+            yield "over", f"has {shown.filled_quantity} of {intent.quantity} filled"
+        for field in COMPARED:
+            asked, echoed = getattr(intent, field), getattr(shown, field)
+            if asked != echoed:
+                yield "echo", f"was sent with {field} {asked}, and is shown with {echoed}"
+                return
+
+    def _remember(self, shown: BrokerOrder, event: AnyEvent, *, is_correction: bool) -> None:
+        name = shown.client_order_id
+        told_ns = shown.updated_ns
+        if isinstance(event, OrderUpdated) and event.execution is not None:
+            told_ns = max(told_ns, event.execution.venue_ns)
+        self._newest_ns[name] = max(self._newest_ns.get(name, 0), told_ns)
+        if is_correction:
+            self._filled[name] = shown.filled_quantity
+        else:
+            self._filled[name] = max(self._filled.get(name, Decimal(0)), shown.filled_quantity)
