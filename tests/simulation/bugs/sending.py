@@ -234,8 +234,8 @@ BUGS = (
         rows="I4 A6",
         text="a look-up that failed counts as one that found nothing",
         path="app/performers.py",
-        old="                LookupFailed(client_order_id=effect.client_order_id, reason=str(error), **stamps(self._clock)),",
-        new="                LookupAnswered(client_order_id=effect.client_order_id, order=None, **stamps(self._clock)),",
+        old="        event = LookupFailed(client_order_id=effect.client_order_id, reason=reason, **stamps(self._clock))",
+        new="        event = LookupAnswered(client_order_id=effect.client_order_id, order=None, **stamps(self._clock))",
     ),
     Bug(
         name="gateways-404-is-absence",

@@ -162,7 +162,7 @@ BUGS = (
         rows="I8 A10",
         text="the budget counts nothing that was sent",
         path="adapters/alpaca/limits.py",
-        old="            self._sent_ns.append(self._clock.venue_ns())",
+        old="            self._sent.append((self._clock.venue_ns(), lane))",
         new="            pass",
     ),
     Bug(
