@@ -236,7 +236,7 @@ class World(Lives):
 
     def serve(self, journey: Journey) -> Answer:
         """A request reached the broker."""
-        self.exchange.advance(self.venue_ns())
+        self.pump()  # what happened until now is told, whoever looked first
         request = journey.request
         tap = Tap(
             venue_ns=self.venue_ns(),

@@ -28,7 +28,8 @@ CENT = Decimal("0.01")
 MARKETS = frozenset({"stop_executed", "stop_missing"})
 """Alerts that tell what the market did: a quiet day has stops that trade."""
 OVERTAKING = frozenset({"status_gap", "missing_fill"})
-"""A pass may be faster than the stream: then it tells first what the stream tells next, on the quietest day."""
+"""A pass may be faster than the stream: then it tells first what the stream tells next, on the quietest day. An order
+that is older than the list of the closed ones is not shown at all once it filled, and waits for the stream."""
 FEED_AGE_S = 5.0
 
 EXHAUSTED = "healing_exhausted"
@@ -95,7 +96,7 @@ class Ending(Judge):
                 type(record) is AlertRecord and record.severity is not Severity.INFO and record.code not in MARKETS
             )
             is_lock = type(record) is LockRecord and record.is_locked
-            is_drift = type(record) is DriftRecord and record.kind not in OVERTAKING and self.world.elapsed_s > START_S
+            is_drift = type(record) is DriftRecord and not _is_overtaking(record) and self.world.elapsed_s > START_S
             if is_alarm or is_lock or is_drift:
                 self.notes.fail("quiet", f"{type(record).__name__}", f"without any fault: {record}")
 
@@ -239,3 +240,7 @@ class Ending(Judge):
 
 def _say(positions: Mapping[Any, Decimal]) -> str:
     return ", ".join(f"{symbol} {quantity}" for symbol, quantity in sorted(positions.items())) or "nothing"
+
+
+def _is_overtaking(record: DriftRecord) -> bool:
+    return record.kind in OVERTAKING or (record.kind == "missing_order" and record.action == "Wait")
