@@ -147,8 +147,8 @@ class Wire(Judge):
         if story is None or not story.posts:
             return
         sent = msgspec.json.decode(story.posts[0])
-        if any(entry.symbol == order.symbol and entry.position_qty for entry in self.world.exchange._books.non_trades):
-            return  # a corporate action changed what rests, as it must
+        if any(action.symbol == order.symbol for action in self.world.exchange._office.corporate._announced.values()):
+            return  # a corporate action changed what rests, as it must, also where nobody held the symbol by then
         keys = ("symbol", "side", "limit_price", "stop_price") if order.client_order_id in self.world.enlarged else KEYS
         for key in keys:
             if not _equal(sent.get(key), getattr(order, key)):
