@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from quant_trading_system.adapters.alpaca.http import AlpacaHttp
-from quant_trading_system.adapters.alpaca.streaming import Socket, open_socket
+from quant_trading_system.adapters.alpaca.streaming import Socket, StreamSettings, open_socket
 from quant_trading_system.app.kill_latch import READ_PERIOD_S, WATCH_PERIOD_S
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.engine import Engine
@@ -80,6 +80,8 @@ class Periods:
     writer_probe_s: float = IDLE_PROBE_PERIOD_S
     redis_probe_s: float = PROBE_PERIOD_S
     clock_s: float = 15.0
+    clock_venue_s: float = 60.0
+    """In `sim`, of venue time: the exchange skips the night, and that is to be noticed."""
     lag_s: float = 0.05
 
 
@@ -104,3 +106,4 @@ class Edge:
     settle_memory: Callable[[], None] = settle_memory
     free_bytes: Callable[[Path], int] = free_bytes
     periods: Periods = field(default_factory=Periods)
+    stream_settings: StreamSettings = field(default_factory=StreamSettings)

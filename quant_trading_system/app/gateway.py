@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from quant_trading_system.adapters.alpaca.limits import Lane as RequestLane
@@ -40,6 +41,7 @@ QUEUE_MAX = 200  # twenty times what a minute may send (control P24)
 RETRY_DELAYS_S = (1.0, 2.0, 4.0)  # R098
 COMMITS_MEASURED = 100
 COMMIT_SECONDS_MAX = 5.0  # each of its statements gives up after half a second
+STOPPED = "the gateway was stopped before a byte of it left"
 ATTEMPT_SECONDS_MAX = 15.0  # five for a place in the request budget, ten for the answer
 
 
@@ -148,7 +150,8 @@ class OrderGateway:
         self._take_step(approved, COMMIT_SECONDS_MAX)
         failpoint("gateway.before_intent_commit")
         try:
-            await self._intents.commit(approved, payload=payload(intent), epoch=self._epoch())
+            async with self._dropping(approved):
+                await self._intents.commit(approved, payload=payload(intent), epoch=self._epoch())
             self._commits_s.append((self._clock.mono_ns() - started_ns) / NANOS_PER_SECOND)
         except IntentNotStored as error:
             self._drop(approved, f"intent not stored: {error}")
@@ -162,12 +165,24 @@ class OrderGateway:
                 self._drop(approved, f"no connection in {len(RETRY_DELAYS_S) + 1} attempts")
                 return
             self._take_step(approved, delay_s)
-            await asyncio.sleep(delay_s)
+            async with self._dropping(approved):
+                await asyncio.sleep(delay_s)
             failpoint("gateway.before_retry")
             refusal = self._checks.refusal_before_retry(approved)
             if refusal is not None:
                 self._drop(approved, f"refused before a retry: {refusal}")
                 return
+
+    @asynccontextmanager
+    async def _dropping(self, approved: Approved) -> AsyncIterator[None]:
+        """Whatever stops the gateway in here stops it before a byte of this order left, and that is known now."""
+        try:
+            yield
+        except IntentNotStored:
+            raise
+        except BaseException:
+            self._drop(approved, STOPPED)
+            raise
 
     async def _attempt(self, approved: Approved) -> bool:
         """Send once. Returns False where no byte left and it may be tried again."""
@@ -187,9 +202,11 @@ class OrderGateway:
                 self._tell_doubt(intent, str(error))
             else:
                 return False
-        except asyncio.CancelledError:
+        except BaseException:
             if guard.has_written:
-                self._tell_doubt(intent, "the daemon stopped while the answer was awaited")
+                self._tell_doubt(intent, "the gateway was stopped while the answer was awaited")
+            else:
+                self._drop(approved, STOPPED)
             raise
         else:
             self._answer(intent, order)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SIM_KEYS = ("PKSIM", "sim")
 KEEPER_STOP_SECONDS_MAX = 1.0
 CLOCK_PERIOD_S_MIN = 0.25
-CLOCK_PERIOD_VENUE_S = 60.0  # the embedded exchange skips the night: noticed within a venue minute
 READ_SECONDS_MAX = 30.0  # three tries in ten seconds, the exchange's own clock, and a full request budget
 HALF_TRIP_NS_MAX = NANOS_PER_SECOND // 4
 """What took longer was tried again: the answer that came was stamped near the end."""
@@ -110,7 +109,7 @@ class VenueWatch:
         parts = self._parts
         while True:
             most_s = parts.edge.periods.clock_s
-            period_s = max(CLOCK_PERIOD_S_MIN, min(most_s, CLOCK_PERIOD_VENUE_S / parts.clock.speed))
+            period_s = max(CLOCK_PERIOD_S_MIN, min(most_s, parts.edge.periods.clock_venue_s / parts.clock.speed))
             wait_s = period_s if parts.mode is Mode.SIM else most_s
             parts.supervisor.beat("venue-clock", wait_s + READ_SECONDS_MAX)
             await asyncio.sleep(wait_s)

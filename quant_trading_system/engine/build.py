@@ -11,7 +11,7 @@ from quant_trading_system.engine.engine import Engine
 from quant_trading_system.engine.trading import VOLATILITY
 from quant_trading_system.ledger.books import Ledger
 from quant_trading_system.market.state import Market
-from quant_trading_system.orders.manager import OrderManager
+from quant_trading_system.orders.manager import OrderManager, OrderSettings
 from quant_trading_system.portfolio.portfolio import Portfolio
 from quant_trading_system.portfolio.sizing import SizingMethod
 from quant_trading_system.risk.gate import RiskGate
@@ -21,13 +21,18 @@ from quant_trading_system.strategy.catalog import build
 
 
 def build_engine(
-    config: EngineConfig, *, next_sequence: int = 1, observe: Callable[[Strategy], Strategy] = lambda strategy: strategy
+    config: EngineConfig,
+    *,
+    next_sequence: int = 1,
+    observe: Callable[[Strategy], Strategy] = lambda strategy: strategy,
+    order_settings: OrderSettings | None = None,
 ) -> Engine:
     """An engine that has seen nothing yet.
 
     Args:
         next_sequence: of the first client order id.
         observe: may wrap each strategy to measure it; what it says must stay the same.
+        order_settings: limits of the order manager; by default those of production.
     """
     strategies = {
         each.id: observe(
@@ -53,7 +58,9 @@ def build_engine(
         ),
         gate=RiskGate(config.limits),
         guards=Guards(config.limits),
-        orders=OrderManager(account=config.account, instance=config.instance, next_sequence=next_sequence),
+        orders=OrderManager(
+            account=config.account, instance=config.instance, next_sequence=next_sequence, settings=order_settings
+        ),
         ledger=Ledger(),
         protective_stops={
             each.id: fraction

@@ -15,13 +15,11 @@ from quant_trading_system.engine.desk import Desk
 from quant_trading_system.orders.order import Order
 from quant_trading_system.orders.reconcile import Difference, DifferenceKind, OurBooks, diff
 
-OLDER_PASSES_MAX = 4
-OLDER_SECONDS_MAX = 60.0
-"""A picture with less filled than we know is older truth; after so many passes over so long it is the broker's word."""
 ASK_AGAIN_SECONDS = 10.0
 CLAIM_PASSES_MAX = 1
 CLAIM_SECONDS_MAX = 15.0
-"""The same where no execution but a status alone said more, and the picture is no older than it: two sightings."""
+"""An older picture is the broker's word sooner where a status alone said more, and it is no older than that: two
+sightings."""
 FRESH_NS = NANOS_PER_SECOND
 """News of orders younger than this, in venue time, may be on their way on the stream."""
 FRESH_AGAIN_SECONDS = 5.0
@@ -102,8 +100,11 @@ class Pictures:
         is_current = picture is not None and picture.updated_ns >= order.broker_updated_ns
         passes, since_ns = self._older.get(order.client_order_id, (0, desk.mono_ns))
         self._older[order.client_order_id] = (passes + 1, since_ns)
+        usual = desk.orders.settings
         passes_max, seconds_max = (
-            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX) if is_claim and is_current else (OLDER_PASSES_MAX, OLDER_SECONDS_MAX)
+            (CLAIM_PASSES_MAX, CLAIM_SECONDS_MAX)
+            if is_claim and is_current
+            else (usual.older_passes_max, usual.older_seconds_max)
         )
         if passes >= passes_max and desk.age_s(since_ns) >= seconds_max:
             self.has_insisted = True

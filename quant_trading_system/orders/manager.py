@@ -64,12 +64,12 @@ class OrderManager:
         self._account = account
         self._instance = instance
         self._sequence = next_sequence
-        self._settings = settings if settings is not None else OrderSettings()
+        self.settings = settings if settings is not None else OrderSettings()
         self._orders: dict[ClientOrderId, Order] = {}
         self._live: dict[ClientOrderId, Order] = {}
         self._by_broker_id: dict[BrokerOrderId, Order] = {}
         self._finals: deque[ClientOrderId] = deque()
-        self._recent: deque[tuple[Nanos, Order]] = deque(maxlen=self._settings.recent_orders_max)
+        self._recent: deque[tuple[Nanos, Order]] = deque(maxlen=self.settings.recent_orders_max)
         """Orders made, and old stops that executed, each with the moment from which it counts."""
         self._restored_recent: deque[RecentOrder] = deque()
         self._waiting: dict[BrokerOrderId, list[Order]] = {}
@@ -145,7 +145,7 @@ class OrderManager:
         for order in list(self._live.values()):
             if order.is_unknown:
                 work = Work(order, venue_ns=order.created_ns, mono_ns=mono_ns)
-                delays_s = self._settings.ask_delays_seconds
+                delays_s = self.settings.ask_delays_seconds
                 ask(work, "its fate was not known when the last process ended", delays_s=delays_s)
                 effects.extend(work.outcome().effects)
         return effects
@@ -180,7 +180,7 @@ class OrderManager:
                 alerts=((Severity.CRITICAL, "unknown_order_event", text),), reconcile=f"event for unknown order: {text}"
             )
         work = Work(order, venue_ns=event.venue_ns, mono_ns=event.mono_ns)
-        APPLIERS[type(event)](work, event, self._settings)
+        APPLIERS[type(event)](work, event, self.settings)
         if isinstance(event, OrderAnswered):
             self._meet_legs(work, event.order)
         self._cancel_if_wanted(work)
@@ -268,7 +268,7 @@ class OrderManager:
             if order.status in RESTING and not order.cancel_reason:
                 continue
             work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
-            watch(work, self._settings)
+            watch(work, self.settings)
             self._cancel_if_wanted(work)
             outcomes.append(self._finish(work))
         return [outcome for outcome in outcomes if not outcome.is_empty]
@@ -291,7 +291,7 @@ class OrderManager:
             work = Work(order, venue_ns=order.updated_ns, mono_ns=mono_ns)  # silence is no news of the order
             is_seen = order.client_order_id in seen_client_ids
             suspect(work, gaps.get(order.symbol, ZERO))
-            prove_absence(work, self._settings, started_mono_ns=started_mono_ns, is_seen=is_seen)
+            prove_absence(work, self.settings, started_mono_ns=started_mono_ns, is_seen=is_seen)
             outcomes.append(self._finish(work))
         return [outcome for outcome in outcomes if not outcome.is_empty]
 
@@ -441,7 +441,7 @@ class OrderManager:
         order = work.order
         if not order.cancel_reason or order.broker_order_id is None or order.status in TERMINAL:
             return
-        again_ns = self._settings.cancel_again_seconds * NANOS_PER_SECOND
+        again_ns = self.settings.cancel_again_seconds * NANOS_PER_SECOND
         asked_ns = order.cancel_asked_mono_ns
         if asked_ns is not None and (work.mono_ns - asked_ns < again_ns or order.broker_status == "pending_cancel"):
             return
@@ -465,7 +465,7 @@ class OrderManager:
         for leg in work.order.legs.values():
             if not leg.is_final and leg.asks == 0:
                 own = Work(leg, venue_ns=work.venue_ns, mono_ns=work.mono_ns)
-                ask(own, "its entry ended", delays_s=self._settings.ask_delays_seconds)
+                ask(own, "its entry ended", delays_s=self.settings.ask_delays_seconds)
                 work.also(own.outcome())
 
     def _count_late_execution(self, order: Order) -> None:
@@ -523,7 +523,7 @@ class OrderManager:
         if self._live.pop(client_order_id, None) is None:
             return
         self._finals.append(client_order_id)
-        while len(self._finals) > self._settings.kept_final_orders:
+        while len(self._finals) > self.settings.kept_final_orders:
             self._forget(self._finals.popleft())
 
     def _forget(self, client_order_id: ClientOrderId) -> None:

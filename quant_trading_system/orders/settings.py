@@ -16,6 +16,9 @@ class OrderSettings(Struct, frozen=True, kw_only=True):
     quarantine_seconds: float = 60.0
     """An order may arrive at the broker late; sooner its absence is not believed (fault A4)."""
     clean_passes: int = 2
+    older_passes_max: int = 4
+    older_seconds_max: float = 60.0
+    """A picture with less filled than we know is older truth; after so many passes over so long it is the broker's."""
     ask_delays_seconds: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 15.0)
     """Between questions about one order; the last repeats, since silence is never an answer."""
     cancel_alert_seconds: tuple[float, ...] = (30.0, 300.0)

@@ -14,6 +14,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from quant_trading_system.adapters.alpaca.streaming import StreamSettings
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.daemon import Daemon, StepEntry
 from quant_trading_system.app.edge import Edge, Periods
@@ -33,6 +36,7 @@ from quant_trading_system.core.values import Bar, Signal
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.config import EngineConfig
 from quant_trading_system.engine.engine import Engine
+from quant_trading_system.orders.settings import OrderSettings
 from quant_trading_system.persistence import schema
 from quant_trading_system.persistence.instance import BASE32, TOKEN_CHARACTERS
 from quant_trading_system.persistence.latch_file import LatchFile
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 
 EXCHANGE_URL = "http://127.0.0.1:8090"
 STATE_DIR = "/state"
-QUIET_END_S = 45.0
+QUIET_END_S = 30.0
 """Strategies keep still at the end, so that what is compared does not move."""
 TEMPO = Periods(
     health_s=10.0,
@@ -57,9 +61,11 @@ TEMPO = Periods(
     writer_probe_s=10.0,
     redis_probe_s=5.0,
     clock_s=30.0,
+    clock_venue_s=180.0,
     lag_s=10.0,
 )
 """Rounds that decide nothing by their rate are made less often: a seed has 30 minutes and 0.1 s."""
+USUAL_ORDERS, USUAL_STREAM = OrderSettings(), StreamSettings()
 HEAD = schema.head()
 SELF_TEST_EVERY = 8
 """In one of so many seeds the first life puts its violating orders to the gate: they are the same in every seed."""
@@ -241,6 +247,7 @@ class Process:
             settle_memory=lambda: None,
             free_bytes=lambda _folder: 50_000_000_000,
             periods=TEMPO,
+            stream_settings=replace(USUAL_STREAM, backoff_max_s=USUAL_STREAM.backoff_max_s / world.plan.hurry),
         )
 
     def _make_engine(
@@ -249,7 +256,15 @@ class Process:
         del observe
         world = self._world
         engine = build_engine(
-            config, next_sequence=next_sequence, observe=lambda strategy: SeededStrategy(strategy.id, world)
+            config,
+            next_sequence=next_sequence,
+            observe=lambda strategy: SeededStrategy(strategy.id, world),
+            order_settings=replace(
+                USUAL_ORDERS,
+                quarantine_seconds=USUAL_ORDERS.quarantine_seconds / world.plan.hurry,
+                older_passes_max=int(USUAL_ORDERS.older_passes_max / world.plan.hurry),
+                older_seconds_max=USUAL_ORDERS.older_seconds_max / world.plan.hurry,
+            ),
         )
         if self.life.number > 1 or world.plan.seed % SELF_TEST_EVERY:
             engine.self_test = _tested_in_other_seeds  # type: ignore[method-assign]

@@ -96,59 +96,69 @@ QuoteRule = Callable[[QuoteSeen], QuoteSeen]
 
 
 class Feed:
-    """What the living daemon hears of the market."""
+    """What each living process of the daemon hears of the market."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.quote_rules: dict[int, QuoteRule] = {}
         self.mute: dict[int, None] = {}
         self.down: dict[int, None] = {}
-        self._listener: tuple[Life, Parts] | None = None
-        self._is_up = False
-        self._drops_noted = 0
+        self._listeners: dict[Life, Parts] = {}
+        self._told_up: set[int] = set()
 
     def connect(self, life: Life, parts: Parts) -> None:
-        """The daemon subscribed."""
-        self._listener = (life, parts)
-        self._is_up = False
-        self._announce()
+        """A daemon subscribed."""
+        self._listeners[life] = parts
+        self._told_up.discard(life.number)
+        self._announce(life, parts)
 
     def block(self, number: int) -> None:
         """Cut the feed; the daemon is told."""
         self.down[number] = None
-        self._announce()
+        self._announce_to_all()
 
     def unblock(self, number: int) -> None:
         self.down.pop(number, None)
-        self._announce()
+        self._announce_to_all()
 
     def disconnect(self, life: Life) -> None:
-        if self._listener is not None and self._listener[0] is life:
-            self._listener = None
+        self._listeners.pop(life, None)
 
-    def _announce(self) -> None:
-        if self._listener is None:
+    def _announce_to_all(self) -> None:
+        for life, parts in self._listeners.items():
+            self._announce(life, parts)
+
+    def _announce(self, life: Life, parts: Parts) -> None:
+        is_told_up = life.number in self._told_up
+        if not self._is_awake(life) or is_told_up is not bool(self.down):
             return
-        life, parts = self._listener
-        if life.is_dead or self._world.loop.is_frozen(life) or self._is_up is not bool(self.down):
-            return
-        self._is_up = not self.down
         event: StreamUp | StreamDown
-        if self._is_up:
-            event = StreamUp(stream=Stream.MARKET_DATA, symbols=parts.engine.streamed_symbols, **stamps(parts.clock))
-        else:
+        if self.down:
+            self._told_up.discard(life.number)
             event = StreamDown(stream=Stream.MARKET_DATA, reason="connection lost", **stamps(parts.clock))
+        else:
+            self._told_up.add(life.number)
+            event = StreamUp(stream=Stream.MARKET_DATA, symbols=parts.engine.streamed_symbols, **stamps(parts.clock))
         parts.inbox.put(event, Lane.ORDERS)
+
+    def _is_awake(self, life: Life) -> bool:
+        return not (life.is_dead or self._world.loop.is_frozen(life))
 
     def tell(self, events: Sequence[SimMarketEvent]) -> None:
         """Hand on what the market said, unless the feed is cut, mute, or nobody listens."""
-        if self._listener is None or self.mute or self.down:
+        if self.mute or self.down:
             return
-        life, parts = self._listener
-        if life.is_dead or self._world.loop.is_frozen(life):
-            return
-        if not self._is_up:
-            self._announce()
+        for life, parts in self._listeners.items():
+            if not self._is_awake(life):
+                continue
+            if life.number not in self._told_up:
+                self._announce(life, parts)
+            told = self._seen(events, parts)
+            if told:
+                parts.inbox.put_market(told)
+
+    def _seen(self, events: Sequence[SimMarketEvent], parts: Parts) -> list[MarketEvent]:
+        """The market's events as a process reads them."""
         seen_ns, mono_ns = parts.clock.wall_ns(), parts.clock.mono_ns()
         told: list[MarketEvent] = []
         for event in events:
@@ -179,8 +189,7 @@ class Feed:
                 )
             elif isinstance(event, SimStatus):
                 told.append(_status(event, seen_ns, mono_ns))
-        if told:
-            parts.inbox.put_market(told)
+        return told
 
 
 def _status(event: SimStatus, seen_ns: int, mono_ns: int) -> StatusSeen:

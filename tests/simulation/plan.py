@@ -17,9 +17,11 @@ from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, REFUSALS, Ch
 
 RUN_S = 1800.0
 """Half an hour of the market, in its own seconds. Where venue time runs faster than the daemon's, a run is shorter."""
-HEAL_S = 110.0
-"""Quarantine (60 s), two periods of reconciliation, five seconds, and room to show that trading goes on."""
-QUIET_S = 20.0
+QUARANTINE_S = 60.0
+"""So long an order may still arrive at the broker: the daemon's own figure, which plans of a fast venue divide."""
+HEAL_BEYOND_QUARANTINE_S = 45.0
+"""Two periods of reconciliation, five seconds, and room to show that trading goes on."""
+QUIET_S = 10.0
 """Nothing happens to the daemon before it had time to start."""
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
@@ -31,6 +33,10 @@ LIVES_MAX = 4
 """Faults that end the process, in one seed: a seed of restarts alone would trade nothing."""
 TAILS = ("down_s", "frozen_s", "reset_after_s", "delay_s", "after_s")
 """Parameters that make a fault last beyond its window."""
+
+
+IN_QUARANTINE = ("post_delayed",)
+"""Kinds whose order arrives late, but as long as the daemon waits for it."""
 
 
 class Fault(Struct, frozen=True):
@@ -60,23 +66,39 @@ class Plan(Struct, frozen=True):
         return RUN_S / self.switches.get("venue_speed", 1.0)
 
     @property
+    def hurry(self) -> float:
+        """By what the quarantine is divided, so that a short run has room for chaos as well."""
+        return HURRY if self.switches.get("venue_speed", 1.0) >= FAST else 1.0
+
+    @property
+    def quarantine_s(self) -> float:
+        """How long an order may still arrive, in the daemon's seconds."""
+        return QUARANTINE_S / self.hurry
+
+    @property
+    def heal_s(self) -> float:
+        """How long, at the end, nothing is wrong any more."""
+        return self.quarantine_s + HEAL_BEYOND_QUARANTINE_S
+
+    @property
     def chaos_s(self) -> float:
         """When every fault is over."""
-        return self.run_s - HEAL_S
+        return self.run_s - self.heal_s
 
 
-SPEEDS = (1.0, *(6.0,) * 9, *(8.0,) * 30)
-"""Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in four or five minutes of timers
-and ages costs a seventh. Few seeds have both in step, as paper and live do."""
+FAST, HURRY = 15.0, 4.0
+SPEEDS = (1.0, *(6.0,) * 5, *(FAST,) * 194)
+"""Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in a few minutes of timers and ages
+costs a tenth. Few seeds have both in step, as paper and live do."""
 SWITCHES: dict[str, Parameter] = {
     "venue_speed": Choice(SPEEDS),
-    "symbols": Choice((1.0, 2.0, 2.0, 3.0)),
+    "symbols": Choice((1.0, 1.0, 2.0, 2.0, 2.0, 3.0)),
     "strategies": Choice((1.0, 2.0, 2.0)),
     "temperament": Choice((0.2, 0.5, 0.8, 0.8)),  # how likely a strategy changes its mind at a bar
     "stops": Choice((0.0, 1.0)),  # whether strategies declare a protective stop
     "start_minute": Choice((20.0, 45.0, 90.0, 150.0, 200.0, 240.0, 300.0, 325.0)),  # after the open of 390 minutes
     "volatility": Choice((0.0002, 0.0005, 0.0015)),  # of a minute, as a fraction
-    "quote_gap_s": Choice((1.0, 2.0, 2.0)),
+    "quote_gap_s": Choice((0.7, 1.0, 1.0)),
     "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
     "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
     "broker_latency_ms": Choice((1.0, 15.0, 60.0, 250.0)),
@@ -85,10 +107,10 @@ SWITCHES: dict[str, Parameter] = {
     "database_latency_ms": Choice((0.2, 1.0, 5.0, 20.0)),
     "redis_latency_ms": Choice((0.1, 1.0, 5.0)),
     "ready_choice": Choice((0.0, 1.0, 1.0)),  # 0: first in, first out; 1: a ready task is drawn
-    "restart_pause_s": Choice((0.5, 2.0, 10.0)),
+    "restart_pause_s": Choice((2.0, 5.0, 10.0)),
     "dedup_open_only": Choice((0.0, 1.0)),  # the broker refuses a repeated client id of open orders only, or of all
     "tight": Choice((0.0, 0.0, 0.0, 0.0, 1.0)),  # 1: limits of rates and of healing so low that they are met
-    "first_life": Choice((0.0, 1.0, 1.0)),  # 0: the database and the broker know an earlier day
+    "first_life": Choice((0.0, *(1.0,) * 9)),  # 0: the database and the broker know an earlier day
 }  # fmt: skip
 
 
@@ -123,10 +145,10 @@ def make_plan(seed: int) -> Plan:
     """The plan of one seed, the same on every machine."""
     chance = Random(seed)
     switches = {name: float(draw(chance, parameter)) for name, parameter in SWITCHES.items()}
-    chaos_s = Plan(seed=seed, switches=switches).chaos_s
-    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind, chaos_s, switches)]
+    bare = Plan(seed=seed, switches=switches)
+    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind, bare)]
     faults = _with_few_deaths(chance, faults)
-    faults += [occasion for fault in faults for occasion in _occasions(fault, chaos_s)]
+    faults += [occasion for fault in faults for occasion in _occasions(fault, bare.chaos_s)]
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
 
 
@@ -176,23 +198,25 @@ def _drawn_kinds(chance: Random) -> list[Kind]:
     return [kind for kind in KINDS if chance.random() < min(1.0, probability * kind.weight)]
 
 
-def _faults_of(chance: Random, kind: Kind, chaos_s: float, switches: dict[str, float]) -> list[Fault]:
-    return [_fault(chance, kind, chaos_s, switches) for _ in range(chance.randint(1, kind.times_max))]
+def _faults_of(chance: Random, kind: Kind, bare: Plan) -> list[Fault]:
+    return [_fault(chance, kind, bare) for _ in range(chance.randint(1, kind.times_max))]
 
 
-def _fault(chance: Random, kind: Kind, chaos_s: float, switches: dict[str, float]) -> Fault:
+def _fault(chance: Random, kind: Kind, bare: Plan) -> Fault:
     parameters = {name: draw(chance, parameter) for name, parameter in kind.parameters.items()}
+    if kind.name in IN_QUARANTINE:
+        parameters["delay_s"] = _round(float(parameters["delay_s"]) / bare.hurry)
     for_s = 0.0 if kind.seconds is None else _draw_span(chance, kind.seconds)
     if kind.seconds is AFTER_OPEN:
-        for_s = _round(for_s / switches["venue_speed"])
-    lasts_s, longest_s = for_s + tail_s(parameters), CHAOS_SHARE_MAX * (chaos_s - QUIET_S)
+        for_s = _round(for_s / bare.switches["venue_speed"])
+    lasts_s, longest_s = for_s + tail_s(parameters), CHAOS_SHARE_MAX * (bare.chaos_s - QUIET_S)
     if lasts_s > longest_s:
         part = longest_s / lasts_s
         for_s = _round(for_s * part)
         parameters |= {name: _round(float(parameters[name]) * part) for name in TAILS if name in parameters}
     if str(parameters.get("point", "")).startswith(BEFORE_THE_START):
         return Fault(kind.name, 0.0, for_s, parameters)
-    latest_s = chaos_s - for_s - tail_s(parameters)
+    latest_s = bare.chaos_s - for_s - tail_s(parameters)
     return Fault(kind.name, _round(chance.uniform(QUIET_S, latest_s)), for_s, parameters)
 
 

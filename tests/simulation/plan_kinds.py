@@ -82,8 +82,6 @@ AFTER_OPEN = Span(330, 400)
 """Entries are allowed from five minutes after the open; only then is a night over."""
 BETWEEN = ("before_commit", "after_commit")
 """Just before the next order's intent is committed, and between that and its bytes."""
-MUTE_404_S = 50.0
-"""A broker that hides an order in every list and by its id for longer than the quarantine has proven its absence."""
 OFTEN = Span(0.2, 1.0)
 SOMETIMES = Span(0.05, 0.6)
 LOST_HOW = Choice(("timeout", "reset", "502", "503", "504"))
@@ -133,8 +131,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
           POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True)),
     _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end: asked"
-          " for by its id the broker is silent, or (404, for MUTE_404_S at most) says that it has none", POSTS,
-          lookup=Choice(("timeout", "404")), weight=1.6),
+          " for by its id the broker is silent, or (404, for a part of the quarantine at most) says that it has none",
+          POSTS, lookup=Choice(("timeout", "404")), weight=1.6),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
           " the order is shown by nothing until the end", POSTS, weight=1.6),
     _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", POSTS, probability=OFTEN,
@@ -209,7 +207,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
           probability=SOMETIMES),
     _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
-          Span(20, 60), times_max=1, orders=Span(20, 150, is_log=True)),
+          Span(20, 60), times_max=1, orders=Span(20, 60, is_log=True)),
     # D. market data, corporate actions
     _kind("D1", "feed_mute", "market data: the socket stays open and says nothing", LONG),
     _kind("D3", "bad_quotes", "market data: quotes are of this kind", SHORT, probability=SOMETIMES,

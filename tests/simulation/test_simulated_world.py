@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.faults import PLAYERS
-from tests.simulation.plan import HEAL_S, Fault, Plan
+from tests.simulation.plan import Fault, Plan
 from tests.simulation.plan_kinds import BY_NAME, KINDS, Choice, Kind, Span, Value
 from tests.simulation.run import run
 from tests.simulation.world import World
 
-SHORT_S = HEAL_S + 150.0
+SHORT_S = Plan(seed=0).heal_s + 150.0
 BUSY = {
     "temperament": 0.9,
     "strategies": 2.0,

@@ -32,7 +32,7 @@ from tests.simulation.feed import STEP_AWAY, SYMBOLS, Feed, PathMarket
 from tests.simulation.http import Journey, Network, Tap
 from tests.simulation.lives import Lives
 from tests.simulation.loop import DetLoop, Timer, in_life
-from tests.simulation.plan import HEAL_S, Plan
+from tests.simulation.plan import Plan
 from tests.simulation.stores import DatabaseModel, DiskModel, RedisModel
 from tests.simulation.streams import TradeStreams
 from tests.simulation.venue import Answer, Request, SimVenue
@@ -325,7 +325,7 @@ class World(Lives):
             self.loop.call_later(fault.at_s, self._begin, stage, context=self.context)
             if fault.for_s:
                 self.loop.call_later(fault.at_s + fault.for_s, self._end, stage, context=self.context)
-        self.loop.call_later(self.ends_s - HEAL_S, self._heal, context=self.context)
+        self.loop.call_later(self.ends_s - self.plan.heal_s, self._heal, context=self.context)
 
     def _begin(self, stage: Stage) -> None:
         self.trace(f"FAULT {stage.fault.kind} for {stage.fault.for_s} s {stage.fault.parameters}")

@@ -314,6 +314,7 @@ def _start_loops(parts: Parts, stack: AsyncExitStack) -> None:
         lambda event: parts.inbox.put(event, Lane.ORDERS),
         rng=parts.rng,
         open_socket=parts.edge.open_socket,
+        settings=parts.edge.stream_settings,
         on_problem=lambda reason: parts.log.warning("trade_updates_unreadable", reason=reason),
     )
     start("engine", loop.run, owner="engine", beat_seconds_max=BEAT_SECONDS_MAX)

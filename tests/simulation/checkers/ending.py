@@ -18,11 +18,9 @@ from quant_trading_system.engine.engine import Engine
 from quant_trading_system.orders.order import Order
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
-from tests.simulation.plan import HEAL_S
 
 AGREED_S = 2 * 15.0 + 5.0
 """Two periods of reconciliation and five seconds (I15)."""
-QUARANTINE_S = 60.0
 START_S = 8.0
 """A life that began lately had to start first."""
 CENT = Decimal("0.01")
@@ -70,7 +68,7 @@ class Ending(Judge):
 
     @property
     def _chaos_s(self) -> float:
-        return self.world.ends_s - HEAL_S
+        return self.world.ends_s - self.world.plan.heal_s
 
     def on_start(self) -> None:
         self._born_s = self.world.elapsed_s
@@ -134,7 +132,9 @@ class Ending(Judge):
     def _judge_end(self, engine: Engine) -> None:
         rows = [] if self._waits_for_a_person(engine) else list(self._gaps_of_rows())
         stored = f"{rows[0]} ({len(rows)} such rows)" if rows else ""
-        asked_s = self._born_s + START_S + AGREED_S + QUARANTINE_S  # until then a young life may have doubts
+        asked_s = (
+            self._born_s + START_S + AGREED_S + self.world.plan.quarantine_s
+        )  # until then a young life may have doubts
         is_strict = asked_s <= self.world.ends_s
         for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=is_strict), stored):
             if gap:
@@ -161,7 +161,7 @@ class Ending(Judge):
             gap = self._gap_of_orders(engine, is_strict=False)
             text = f"orders agreed at {self._orders_agreed_s} s, the limit was {limit_s} s: {gap or 'late'}"
             self.notes.fail("I15", "orders", text)
-        limit_s += QUARANTINE_S
+        limit_s += self.world.plan.quarantine_s
         if limit_s <= self.world.ends_s and (self._known_s is None or self._known_s > limit_s):
             text = f"no order was UNKNOWN from {self._known_s} s on, the limit was {limit_s} s"
             self.notes.fail("I15", "unknown", text)
@@ -236,7 +236,9 @@ class Ending(Judge):
             return
         for cause in causes:
             kinds = LASTING.get(cause.cause)
-            is_quiet_over = cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < HEAL_S
+            is_quiet_over = (
+                cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < self.world.plan.heal_s
+            )
             if is_quiet_over or kinds is None or not has_faults or (kinds and not self.notes.has_planned(*kinds)):
                 yield f"the state is {desk.guards.state} for {cause.cause}: {cause.detail}"
         if desk.guards.state is not TradingState.ACTIVE and not causes:

@@ -15,7 +15,6 @@ from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes, Story
 from tests.simulation.checkers.seam import PREFIX
 
-QUARANTINE_S = 60.0
 PASSES_MIN = 2
 ALERT_S = 33.0
 """Thirty seconds (fault A6), and the second of the timer with what a slow step costs."""
@@ -153,7 +152,7 @@ class OrderLife(Judge):
         if story.dropped_ns is not None or (story.sending_ns is None and story.life == self.world.incarnation):
             return ""  # not one byte left, by the gateway's word, which the tap confirms
         age_s = (self.world.mono_ns - max(story.sending_ns or 0, story.doubted_ns)) / SECOND_NS
-        if age_s < QUARANTINE_S - 0.1 or story.passes_since_doubt < PASSES_MIN:
+        if age_s < self.world.plan.quarantine_s - 0.1 or story.passes_since_doubt < PASSES_MIN:
             return f"believed absent after {age_s:.1f} s and {story.passes_since_doubt} clean passes"
         return ""
 

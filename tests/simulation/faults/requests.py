@@ -21,11 +21,12 @@ from tests.simulation.faults.stage import (
     refusal,
 )
 from tests.simulation.http import LOST_ANSWERS, Fate
-from tests.simulation.plan_kinds import MUTE_404_S
 from tests.simulation.venue import Answer, Request
 
 LIMITED = Answer(429, b'{"code":42910000,"message":"rate limit exceeded"}')
 MORE_SHARES = 7
+HIDDEN_SHARE = 5 / 6
+"""Of the quarantine: what the broker hides in every list and by its id for longer has its absence proven."""
 READ_KINDS = ("orders", "positions", "account", "activities")
 WRONG_VALUES = {
     "symbol": "ZVZZT",
@@ -84,7 +85,7 @@ def order_mute(stage: Stage) -> None:
     """One order; then nothing tells of it until the end, and who asks for it gets no answer, or a 404 for a while."""
     _hide_next(stage, times=1, answer_lost="timeout")
     if stage.word("lookup") == "404":
-        stage.later(MUTE_404_S, stage.end)
+        stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, stage.end)
         return
 
     def is_about_it(request: Request) -> bool:
@@ -126,7 +127,7 @@ def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
 def _unhide_untold(stage: Stage, fate: Fate, answer: Answer) -> Answer:
     """Where another fault keeps the 422 back, nothing tells that the order exists: it is not hidden for long then."""
     if answer.status != 422 or fate.answer_lost is not None or fate.request_lost is not None:
-        stage.later(MUTE_404_S, stage.end)
+        stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, stage.end)
     return answer
 
 

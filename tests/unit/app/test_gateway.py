@@ -117,6 +117,17 @@ def test_a_kill_between_approval_and_write_keeps_every_byte_back():
     assert wire.first_bytes_s == []
 
 
+@pytest.mark.fault("H5")
+@pytest.mark.parametrize("stopped_at_s", [0.005, 0.025, 0.5], ids=["at its commit", "connecting", "before a retry"])
+def test_an_order_whose_sending_is_cancelled_before_a_byte_left_is_told_to_be_dropped(stopped_at_s: float):
+    wire = Wire()
+    wire.client.connect_failures_left = 1 if stopped_at_s == 0.5 else 0
+    (event,) = wire.send(seconds=stopped_at_s)
+    assert isinstance(event, OrderDropped)
+    assert "before a byte" in event.reason
+    assert wire.client.bytes_sent == []
+
+
 @pytest.mark.requirement("R098")
 @pytest.mark.fault("A1")
 @pytest.mark.invariant("I3")
@@ -207,7 +218,8 @@ def test_a_stop_while_the_answer_is_awaited_leaves_doubt_and_one_before_the_byte
     assert isinstance(sending, OrderSending)
     assert isinstance(doubt, OrderInDoubt)
     early = Wire()
-    assert early.send(seconds=0.025) == []
+    (dropped,) = early.send(seconds=0.025)
+    assert isinstance(dropped, OrderDropped)
     assert early.client.bytes_sent == []
 
 
