@@ -305,7 +305,7 @@ def test_what_leaves_before_the_venues_time_is_known_counts_from_then_on():
 def test_a_clock_that_goes_back_makes_nothing_forgotten_and_nothing_kept_for_ever():
     clock = HandClock()
     budget = RequestBudget(200, 40, clock=clock)
-    asyncio.run(take(budget, Lane.ORDER, 10))
+    run_virtual(take(budget, Lane.ORDER, 10))
     clock.advance(-3600)
     assert budget.remaining == 190
     clock.advance(60)

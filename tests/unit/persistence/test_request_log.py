@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from quant_trading_system.persistence.request_log import BLOCKS_PER_MINUTE, JUST_NOW_NS, SLOTS, RequestLog
+from tests.support.virtual_loop import run_virtual
 
 BLOCK = 200 // BLOCKS_PER_MINUTE
 FULL = OSError(errno.ENOSPC, "no space left on device")
+
+
+@pytest.fixture(autouse=True)
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual time cannot wait for a thread."""
+
+    async def at_once(work: Callable[..., object], *arguments: object) -> object:
+        return work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
 
 
 class Log(RequestLog):
@@ -29,7 +41,7 @@ def note(log: Log, *venue_ns: int) -> None:
             await log.learn_time(stamp_ns)
             await log.note(stamp_ns)
 
-    asyncio.run(each())
+    run_virtual(each())
 
 
 def test_a_first_process_finds_nothing(tmp_path: Path):
@@ -62,7 +74,7 @@ def test_a_process_that_learns_the_time_later_says_until_when_earlier_ones_sent(
     note(Log(tmp_path), 100)
     log = Log(tmp_path)
     note(log, 0, 0)
-    asyncio.run(log.learn_time(300))  # though nothing may leave any more
+    run_virtual(log.learn_time(300))  # though nothing may leave any more
     note(log, 400)
     assert Log(tmp_path).earlier_ns == (*[300] * BLOCK, *[JUST_NOW_NS] * BLOCK)
 
@@ -106,5 +118,5 @@ def test_requests_that_leave_together_share_a_block(tmp_path: Path):
     async def together() -> None:
         await asyncio.gather(*(log.note(100) for _ in range(BLOCK + 1)))
 
-    asyncio.run(together())
+    run_virtual(together())
     assert len(Log(tmp_path).earlier_ns) == 2 * BLOCK
