@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from decimal import Decimal
 from pathlib import Path
 
@@ -93,10 +94,13 @@ def trade(
     if account is not None and mode != "live":
         raise click.UsageError(f"--account is a sign of mode live, found --mode {mode}")
 
+    gc.disable()  # what is loaded stays: to look through it again and again costs a twentieth of the start
     from quant_trading_system.app.daemon import run
     from quant_trading_system.app.options import TradeOptions
     from quant_trading_system.core.types import Mode
 
+    gc.freeze()
+    gc.enable()
     flags: dict[str, object] = {
         "trade.account": account,
         "universe.symbols": symbols,
