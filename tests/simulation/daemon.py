@@ -46,6 +46,7 @@ from tests.simulation.limits import HEALING, LIMITS, RATES
 from tests.simulation.loop import Life
 
 if TYPE_CHECKING:
+    from tests.simulation.stores import DatabaseModel
     from tests.simulation.world import World
 
 EXCHANGE_URL = "http://127.0.0.1:8090"
@@ -178,8 +179,17 @@ def loaded(
 class Process:
     """One process of the daemon in one world, from its start to its exit or its crash."""
 
-    def __init__(self, world: World, life: Life, *, state_dir: str = STATE_DIR, is_standby: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        life: Life,
+        *,
+        state_dir: str = STATE_DIR,
+        is_standby: bool = False,
+        database: DatabaseModel | None = None,
+    ) -> None:
         self._world = world
+        self._database = world.database if database is None else database
         self.life = life
         number = life.number
         chance = Random(f"{world.plan.seed}:process:{number}")
@@ -234,7 +244,7 @@ class Process:
             open_socket=world.streams.opener(),
             has_schema=_has_schema,
             bring_to_head=_at_head,
-            open_database=lambda _dsn: world.database.database(number),
+            open_database=lambda _dsn: self._database.database(number),
             make_latch_file=lambda path: LatchFile(path),
             make_token=lambda: "".join(self._chance.choice(BASE32) for _ in range(TOKEN_CHARACTERS)),
             make_redis=lambda _url, **how: world.redis.state(**how, probe_period_s=TEMPO.redis_probe_s),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from quant_trading_system.core.effects import Effect
@@ -11,12 +12,13 @@ from quant_trading_system.core.events import AnyEvent
 from quant_trading_system.engine.engine import Engine
 from tests.simulation.daemon import Process
 from tests.simulation.loop import LIFE, DetLoop, Life, in_life
+from tests.simulation.stores import DatabaseModel
 
 if TYPE_CHECKING:
     from contextvars import Context
 
     from tests.simulation.feed import Feed
-    from tests.simulation.stores import DatabaseModel, DiskModel
+    from tests.simulation.stores import DiskModel
     from tests.simulation.streams import TradeStreams
 
 OTHER_NUMBERS = 1_000
@@ -90,10 +92,12 @@ class Lives:
         self._standbys.append(standby)
         self.loop.start_life(standby.life, standby.run())
 
-    def start_other(self) -> Process:
-        """Somebody starts another daemon with the same account and database on another machine."""
+    def start_other(self, *, has_own_database: bool = False) -> Process:
+        """Somebody starts another daemon with the same account on another machine, and the same database or its own."""
         number = OTHER_NUMBERS + len(self.others)
-        other = Process(self, Life(number), state_dir=f"/other-{number}")  # type: ignore[arg-type]
+        database = DatabaseModel(Random(number)) if has_own_database else self.database
+        life = Life(number)
+        other = Process(self, life, state_dir=f"/other-{number}", database=database)  # type: ignore[arg-type]
         self.others.append(other)
         self.loop.start_life(other.life, other.run())
         return other

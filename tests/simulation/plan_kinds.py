@@ -284,8 +284,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("H7", "sigterm", "an ordered stop, and a start after down_s", times_max=1, ends_life=True,
           down_s=Span(1, 60, is_log=True), weight=1.4),
     # K. a second daemon
-    _kind("K1", "second_daemon", "another daemon starts on the same account and database, and must refuse",
-          SHORT, times_max=1, weight=1.2),
+    _kind("K1 F5", "second_daemon", "another daemon starts on the same account, with our database or an empty one"
+          " of its own (own), and must refuse", SHORT, times_max=1, own=Choice((0.0, 1.0)), weight=1.2),
     _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how), of"
           " which the first learns at its next renewal (unnoticed)", how=Choice(("connection", "taken", "unnoticed")),
           weight=1.2),

@@ -16,6 +16,7 @@ from tests.simulation.checkers.contradictions import Contradictions
 from tests.simulation.checkers.ending import Ending
 from tests.simulation.checkers.exposure import Exposure
 from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.killing import Killing
 from tests.simulation.checkers.mending import Healing, Telling
 from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.order_life import OrderLife
@@ -23,12 +24,14 @@ from tests.simulation.checkers.rates import Rates
 from tests.simulation.checkers.recovering import Recovering
 from tests.simulation.checkers.seam import Tap, World
 from tests.simulation.checkers.sights import Sights
+from tests.simulation.checkers.stopping import Stopping
 from tests.simulation.checkers.wire import Wire
 
 __all__ = ["JUDGES", "Checkers"]
 
 JUDGES: tuple[type[Judge], ...] = (
-    Wire, Allowed, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling, Ending, Sights,
+    Wire, Allowed, Killing, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling, Stopping,
+    Ending, Sights,
 )  # fmt: skip
 MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 

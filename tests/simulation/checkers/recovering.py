@@ -86,6 +86,8 @@ class Recovering(Judge):
         expected |= {key[0] for key in self.world.committed("intents") if key not in orders}
         found = {saved.client_order_id for saved in event.orders}
         taken_back = {key[0] for key in self.world.losses.intents if key not in orders}
+        if not self.notes.has_planned(*HIDING):  # what a restored database forgot, the broker tells
+            expected |= {client_order_id for client_order_id in taken_back if self.truth.order(client_order_id)}
         lost, invented = sorted(expected - found), sorted(found - expected - taken_back)
         if lost or invented:
             text = f"restored without {', '.join(lost) or 'none'}, and with {', '.join(invented) or 'none'} besides"

@@ -355,9 +355,21 @@ def cancelled_at_await(stage: Stage) -> None:
 
 
 def second_daemon(stage: Stage) -> None:
-    other = stage.world.start_other()
+    """Beside the database that trades, or with one of its own: then the orders at the broker under our prefix tell it
+    that somebody trades the account. Where there are none yet it is a first start, and nobody can tell."""
+    world = stage.world
+    has_own = bool(stage.number_of("own"))
+    if has_own and not any(id_.startswith("qts-") for id_ in world.exchange._index._by_client_id):
+        return
+    other = world.start_other(has_own_database=has_own)
     stage.reach()
-    stage.at_end(lambda: stage.world.stop_other(other))
+
+    def end() -> None:
+        if has_own and other.engine is not None and other.parts.is_ready:
+            world.violation("F5: a daemon of another database trades with the account")
+        world.stop_other(other)
+
+    stage.at_end(end)
 
 
 def _borrow_other(stage: Stage, for_s: float) -> None:

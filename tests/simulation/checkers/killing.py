@@ -1,0 +1,78 @@
+"""Whether the kill switch, once engaged, stays so until a person resets it: on the platter, over deaths, by any way.
+
+Judges I9 by the durable copies themselves, whatever the engine was told of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quant_trading_system.core.effects import ClearLatch, Effect, EngageLatch
+from quant_trading_system.core.events import AnyEvent
+from tests.simulation.checkers.judge import Judge
+from tests.simulation.checkers.notes import SECOND_NS, Notes
+from tests.simulation.checkers.seam import Tap
+
+LATCH_FILE = "/state/kill.latch"
+ENGAGED, CLEAR = b'"latch":"ENGAGED"', b'"latch":"CLEAR"'
+WRITTEN_NS = SECOND_NS // 20
+"""The file is written in the step that hears of the wish; a process that dies sooner may not have got there."""
+CANNOT_WRITE = ("disk_full", "latch_torn")
+FRESH_S = 45.0
+
+
+class Killing(Judge):
+    """Looks at the latch file at every second, start and request."""
+
+    invariants = ("I9",)
+
+    def __init__(self, notes: Notes) -> None:
+        super().__init__(notes)
+        self._asked_ns: int | None = None
+        self._was_engaged = False
+        self._is_reset = False
+        self._seen_ns = 0
+
+    def on_start(self) -> None:
+        """What was asked of the last life holds in this one."""
+        self._look()
+        is_late = self._asked_ns is not None and self._seen_ns - self._asked_ns > WRITTEN_NS
+        if is_late and not self._is_engaged() and not self.notes.has_planned(*CANNOT_WRITE):
+            self.notes.fail("I9", f"start {self.world.incarnation}", "killed, and the next life finds no copy of it")
+
+    def on_request(self, tap: Tap) -> None:
+        self._seen_ns = tap.mono_ns
+
+    def on_second(self) -> None:
+        self._look()
+
+    def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        self._seen_ns = self.world.mono_ns
+        for effect in effects:
+            if type(effect) is EngageLatch:
+                self._asked_ns = self._asked_ns or self.world.mono_ns
+            elif type(effect) is ClearLatch:
+                self._asked_ns, self._is_reset = None, True
+                self._judge_reset()
+
+    def _judge_reset(self) -> None:
+        """A person may reset only who has compared the books lately, and knows the fate of every order."""
+        pass_ns = self.notes.hearing.good_pass_ns
+        doubtful = [story.client_order_id for story in self.notes.stories.values() if story.status == "UNKNOWN"]
+        if pass_ns is None or self.world.mono_ns - pass_ns > FRESH_S * SECOND_NS or doubtful:
+            text = f"reset with a good pass at {pass_ns}, in doubt: {', '.join(doubtful) or 'nothing'}"
+            self.notes.fail("I9", f"reset {self.world.incarnation}", text)
+
+    def _look(self) -> None:
+        """The file says CLEAR again only after a reset."""
+        raw = self.world.file(LATCH_FILE) or b""
+        if self._was_engaged and CLEAR in raw and not self._is_reset:
+            self.notes.fail("I9", f"file {self.world.incarnation}", "the latch file became CLEAR, and nobody reset it")
+        if ENGAGED in raw:
+            self._was_engaged, self._is_reset = True, False
+        elif CLEAR in raw:
+            self._was_engaged = False
+
+    def _is_engaged(self) -> bool:
+        rows = self.world.committed("kill").values()
+        return ENGAGED in (self.world.file(LATCH_FILE) or b"") or any(row["latch"] == "ENGAGED" for row in rows)

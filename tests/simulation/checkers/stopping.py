@@ -1,0 +1,49 @@
+"""Whether protective stops are equal to what strategies hold, once the faults are over (control P34, design Orders 7).
+
+Where strategies declare stops, the broker holds one for the whole shares that they hold net, and none for what nobody
+holds. By then each had a minute and more to be placed, resized or cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+
+from quant_trading_system.core.types import BrokerOrderId, Symbol
+from tests.simulation.checkers.judge import Judge
+
+ZERO = Decimal(0)
+EXTERNAL = "external"
+EXHAUSTED = "healing_exhausted"
+
+
+class Stopping(Judge):
+    """Compares the broker's stops with the books at the end."""
+
+    def at_end(self) -> None:
+        engine = self.world.engine
+        if engine is None or not self.world.plan.switches.get("stops") or not self.notes.is_quiet:
+            return
+        desk = engine._desk
+        if any(cause.cause == EXHAUSTED for cause in desk.guards.causes()):
+            return  # a person has to come first
+        stops: dict[str, list[Decimal]] = defaultdict(list)
+        for order in self.truth.open_orders():
+            known = desk.orders.by_broker_id(BrokerOrderId(order.id))
+            if known is not None and known.is_protection:
+                stops[order.symbol].append((order.qty or ZERO) - order.filled_qty)
+        for symbol in sorted({*stops, *desk.ledger.positions()}):
+            self._judge(symbol, stops[symbol])
+
+    def _judge(self, symbol: str, stops: list[Decimal]) -> None:
+        engine = self.world.engine
+        assert engine is not None, "looked at before"
+        books = engine._desk.ledger.books(Symbol(symbol))
+        held, there = ZERO, self.truth.position(symbol)
+        for strategy, book in books.items():
+            held += ZERO if strategy == EXTERNAL else book.quantity
+        wanted = min(held, there) // 1
+        if stops != ([wanted] if wanted > ZERO else []):
+            sold = ", ".join(map(str, stops)) or "nothing"
+            text = f"at the end stops of {symbol} sell {sold}; strategies hold {held}, the account {there}"
+            self.notes.fail("P34", symbol, text)
