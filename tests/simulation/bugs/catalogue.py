@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.simulation.bugs import agreeing, believing, sending, surviving
+from tests.simulation.bugs import agreeing, believing, keeping, leading, sending, surviving
 
-BUGS = (*sending.BUGS, *believing.BUGS, *agreeing.BUGS, *surviving.BUGS)
+BUGS = (*sending.BUGS, *believing.BUGS, *agreeing.BUGS, *surviving.BUGS, *leading.BUGS, *keeping.BUGS)

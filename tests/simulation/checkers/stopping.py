@@ -30,7 +30,7 @@ class Stopping(Judge):
         stops: dict[str, list[Decimal]] = defaultdict(list)
         for order in self.truth.open_orders():
             known = desk.orders.by_broker_id(BrokerOrderId(order.id))
-            if known is not None and known.is_protection:
+            if known is not None and known.is_protection and order.status != "held":  # its entry is under way
                 stops[order.symbol].append((order.qty or ZERO) - order.filled_qty)
         for symbol in sorted({*stops, *desk.ledger.positions()}):
             self._judge(symbol, stops[symbol])
