@@ -207,6 +207,12 @@ class Lives:
             if not process.life.is_dead:
                 self.loop.crash(process.life)
 
+    def end_former(self) -> None:
+        """Somebody who works at the database ends every daemon that still hangs on to it."""
+        for process in (*self.others, *self._standbys, *self._former):
+            self.stop_other(process)
+        self._standbys.clear()
+
     # failpoints
 
     def at_failpoint(self, name: str, act: Callable[[], None], *, hit: int = 1) -> Callable[[], None]:

@@ -25,7 +25,7 @@ from quant_trading_system.core.events import (
     OrderUpdated,
     Restored,
 )
-from quant_trading_system.core.types import Symbol
+from quant_trading_system.core.types import ClientOrderId, Symbol
 from quant_trading_system.engine.risk_view import build_exposure
 from quant_trading_system.simulator.orders import SimOrder
 from tests.simulation.checkers.judge import Judge
@@ -115,6 +115,10 @@ class Exposure(Judge):
 
     def _need(self, order: SimOrder) -> Decimal:
         """Shares of one order that may still reach our books."""
+        engine = self.world.engine
+        is_lost = (order.client_order_id,) in self.world.losses.intents
+        if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(order.client_order_id)) is None:
+            return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:

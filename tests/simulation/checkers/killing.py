@@ -50,7 +50,7 @@ class Killing(Judge):
         self._seen_ns = self.world.mono_ns
         for effect in effects:
             if type(effect) is EngageLatch:
-                self._asked_ns = self._asked_ns or self.world.mono_ns
+                self._asked_ns, self._is_reset = self._asked_ns or self.world.mono_ns, False
             elif type(effect) is ClearLatch:
                 self._asked_ns, self._is_reset = None, True
                 self._judge_reset()
@@ -69,7 +69,8 @@ class Killing(Judge):
         if self._was_engaged and CLEAR in raw and not self._is_reset:
             self.notes.fail("I9", f"file {self.world.incarnation}", "the latch file became CLEAR, and nobody reset it")
         if ENGAGED in raw:
-            self._was_engaged, self._is_reset = True, False
+            self._is_reset = self._is_reset and self._was_engaged  # a reset is carried out copy by copy
+            self._was_engaged = True
         elif CLEAR in raw:
             self._was_engaged = False
 

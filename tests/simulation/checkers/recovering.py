@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from quant_trading_system.core.effects import Effect, Remember
-from quant_trading_system.core.events import AnyEvent, Restored
+from quant_trading_system.core.events import AnyEvent, OperatorAsked, Restored
 from quant_trading_system.core.records import GuardRecord
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
@@ -36,19 +36,23 @@ class Recovering(Judge):
     """Compares the first event of every life with the committed rows, and the guards with what they were."""
 
     invariants = ("I19", "I29", "I30")
-    watches = (Restored,)
+    watches = (Restored, OperatorAsked)
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._guards: Row | None = None
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
-        assert isinstance(event, Restored), "the only event watched"
+        if isinstance(event, OperatorAsked):
+            self._guards = None  # what a person ends is ended by no restart
+            return
+        assert isinstance(event, Restored), "the other event watched"
         self._judge_orders(event)
         self._judge_books(event)
         self._judge_rest(event)
         self._judge_token()
         self._guards = self._guards_of_before()
+        self._judge_first(effects)
 
     def _guards_of_before(self) -> Row | None:
         """What the guards knew last: by the rows, or by the state directory of a database that was taken back."""
@@ -73,6 +77,9 @@ class Recovering(Judge):
                 self._fail("I3", "token", f"a restored database goes on as {row['token']}")
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        self._judge_first(effects)
+
+    def _judge_first(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if type(effect) is Remember and type(effect.record) is GuardRecord and self._guards is not None:
                 self._judge_guards(effect.record, self._guards)

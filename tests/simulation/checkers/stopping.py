@@ -43,7 +43,18 @@ class Stopping(Judge):
         for strategy, book in books.items():
             held += ZERO if strategy == EXTERNAL else book.quantity
         wanted = min(held, there) // 1
+        if not stops and self._is_hindered(symbol):
+            return
         if stops != ([wanted] if wanted > ZERO else []):
             sold = ", ".join(map(str, stops)) or "nothing"
             text = f"at the end stops of {symbol} sell {sold}; strategies hold {held}, the account {there}"
             self.notes.fail("P34", symbol, text)
+
+    def _is_hindered(self, symbol: str) -> bool:
+        """Whether another order may take the shares that it would sell, or a refused stop waits for its next try."""
+        engine = self.world.engine
+        assert engine is not None, "looked at before"
+        is_unknown = any(order.is_unknown for order in engine._desk.orders.live(Symbol(symbol)))
+        others = [order for order in self.truth.open_orders() if order.symbol == symbol and order.stop_price is None]
+        _, next_try_ns = engine._protection._tries.get(Symbol(symbol), (0, 0))
+        return is_unknown or bool(others) or next_try_ns > self.world.mono_ns

@@ -93,10 +93,11 @@ def _miss_mirror(stage: Stage) -> None:
 
 
 def database_restored(stage: Stage) -> None:
-    """The process dies, and a backup takes the place of its database."""
+    """The process dies, as do all that it left behind, and a backup takes the place of their database."""
     world = stage.world
     if world.put_away is None and world.crash(stage.number_of("down_s")):
         stage.reach()
+        world.end_former()
         restore_database(world, stage.number_of("age_s"), has_mark=bool(stage.number_of("mark")))
 
 
