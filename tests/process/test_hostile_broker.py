@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from quant_trading_system.core.errors import ExitCode
 from tests.support.daemon_process import DaemonProcess
 from tests.support.hostile_broker.process import HostileBroker
 from tests.support.stores import short_folder
@@ -19,6 +20,7 @@ CHAOS_S = 15.0
 CHAOS_SECONDS_MAX = 60.0
 QUIET_SECONDS_MAX = 60.0
 READY_SECONDS_MAX = 90.0  # a rude broker answers the start, too
+STARTS_MAX = 3
 SILENCE_S = 3.0
 SCHEDULES = int(os.environ.get("HOSTILE_SCHEDULES", "1"))
 """How many seeds are played; more than one takes a minute each."""
@@ -52,17 +54,27 @@ NOTICED_SECONDS_MAX = 60.0
 def played(seed: int, *arguments: str, **environ: str) -> Iterator[tuple[HostileBroker, DaemonProcess, Path]]:
     with short_folder() as folder:
         broker = HostileBroker(folder, seed=seed, arguments=arguments)
-        daemon = broker.daemon(folder / "s", environ={**ENVIRON, **environ})
+        daemons: list[DaemonProcess] = []
         try:
-            daemon.wait_for(lambda: is_ready(daemon), "READY", READY_SECONDS_MAX)
-            yield broker, daemon, folder
+            while not (daemons and is_up(daemons[-1])):
+                assert len(daemons) < STARTS_MAX, daemons[-1].output[-4000:]
+                daemons.append(broker.daemon(folder / "s", environ={**ENVIRON, **environ}))
+            yield broker, daemons[-1], folder
         finally:
-            daemon.end()
+            for daemon in daemons:
+                daemon.end()
             broker.end()
 
 
-def is_ready(daemon: DaemonProcess) -> bool:
-    return bool(daemon.get("status")["steps"][-1]["state"] == "ready")
+def is_up(daemon: DaemonProcess) -> bool:
+    """Whether it became READY; else it ended for its service manager to start it again (exit 75)."""
+    try:
+        daemon.wait_for(lambda: daemon.get("status")["steps"][-1]["state"] == "ready", "READY", READY_SECONDS_MAX)
+    except AssertionError:
+        if daemon.popen.poll() != ExitCode.TEMPORARY:
+            raise
+        return False
+    return True
 
 
 def must_agree(broker: HostileBroker, daemon: DaemonProcess) -> None:

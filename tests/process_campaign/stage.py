@@ -98,6 +98,12 @@ class Stage:
         self.exchange.kill()
         self.exchange = self._exchange(self.exchange.url.removeprefix("http://"))
 
+    def empty_exchange(self) -> None:
+        """Another exchange at the same address, which knows no order yet."""
+        self.exchange.kill()
+        shutil.rmtree(self.folder / "exchange")
+        self.exchange = self._exchange(self.exchange.url.removeprefix("http://"))
+
     def begin_anew(self, dsn: str) -> None:
         """Another database and another state directory on the same exchange, which must know no order yet."""
         self.dsn = dsn
