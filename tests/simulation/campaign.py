@@ -25,6 +25,7 @@ from tests.simulation.run import Result, run
 from tests.simulation.totals import Outcome, Totals, load, save
 
 CHUNK_SEEDS = 10
+CHUNKS_OF_A_CHILD = 5
 SAVE_EVERY_S = 5.0
 HASH_SEEDS = ("1", "20231")
 
@@ -130,16 +131,16 @@ def _results(chunks: Sequence[int], options: Options) -> Iterator[Totals]:
         for number in chunks:
             yield _run_chunk(number)
         return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(options.workers, max(1, len(chunks))), initializer=_settle) as pool:
+    context = multiprocessing.get_context("forkserver")  # one that has imported everything, and no threads
+    context.set_forkserver_preload([__name__])
+    workers = min(options.workers, max(1, len(chunks)))
+    with context.Pool(workers, initializer=_settle, maxtasksperchild=CHUNKS_OF_A_CHILD) as pool:
         yield from pool.imap_unordered(_run_chunk, chunks)
 
 
 def _settle() -> None:
-    """A worker keeps what it imported for ever; what seeds leave is collected once in some of them."""
+    """A worker never collects what its seeds leave: it runs a few chunks, and ends with all of it."""
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)  # power cuts
-    gc.collect()
-    gc.freeze()
     gc.disable()
 
 
@@ -147,7 +148,6 @@ def _run_chunk(number: int) -> Totals:
     totals = Totals(chunks={number})
     for seed in range(number * CHUNK_SEEDS, (number + 1) * CHUNK_SEEDS):
         totals.add(outcome_of(attempt(make_plan(seed))))
-    gc.collect()
     return totals
 
 

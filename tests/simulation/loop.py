@@ -21,7 +21,7 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 from msgspec import Struct
 
 VIRTUAL_SECONDS_MAX = 100_000.0
-COLLECT_EVERY = 8
+COLLECT_EVERY = 64
 
 
 class Deadlock(Exception):
