@@ -23,6 +23,8 @@ sightings."""
 FRESH_NS = NANOS_PER_SECOND
 """News of orders younger than this, in venue time, may be on their way on the stream."""
 FRESH_AGAIN_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = (1.0, 0.0, 2.0)
+"""After a pass that was disturbed, in turn: what disturbs at regular times must not meet every pass."""
 
 
 class Pictures:
@@ -33,6 +35,7 @@ class Pictures:
         self._older: dict[ClientOrderId, tuple[int, int]] = {}
         self._asked: dict[ClientOrderId, int] = {}
         self._look_again_mono_ns: MonoNanos | None = None
+        self._disturbed = 0
         self._fresh_mono_ns: int | None = None
         self.claims: list[BrokerOrder] = []
         """Of the last picture: orders whose fill a status alone had claimed, and which insist on less."""
@@ -50,9 +53,15 @@ class Pictures:
         return self._fresh_mono_ns is not None and self._desk.age_s(self._fresh_mono_ns) < FRESH_AGAIN_SECONDS
 
     def look_again(self) -> None:
-        """What disturbed this picture is over in a second: then another one is wanted."""
+        """What disturbed this picture will be over in a moment: then another one is wanted."""
         if self._look_again_mono_ns is None:
-            self._look_again_mono_ns = MonoNanos(self._desk.mono_ns + FRESH_NS)
+            delay_s = LOOK_AGAIN_SECONDS[self._disturbed % len(LOOK_AGAIN_SECONDS)]
+            self._disturbed += 1
+            self._look_again_mono_ns = MonoNanos(self._desk.mono_ns + int(delay_s * NANOS_PER_SECOND))
+
+    def on_good_pass(self) -> None:
+        """A pass counted: what disturbed those before it is over."""
+        self._disturbed = 0
 
     def wants_another_look(self) -> bool:
         """Whether what disturbed a picture is over now. Says so once."""

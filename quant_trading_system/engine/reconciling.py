@@ -168,7 +168,9 @@ class Reconciling:
 
     def on_failed(self, event: SnapshotFailed) -> None:
         self._record("discarded" if event.discarded else "failed", duration_s=0.0, drifts=0, reason=event.reason)
-        if not event.discarded:
+        if event.discarded:
+            self._pictures.look_again()
+        else:
             self._desk.alert(Severity.WARNING, "reconciliation_failed", event.reason)
 
     def on_second(self) -> None:
@@ -188,6 +190,7 @@ class Reconciling:
         if reason:
             self._record("discarded", duration_s=duration_s, drifts=0, reason=reason)
             return
+        self._pictures.on_good_pass()
         is_first = self._desk.account is None
         if self._pictures.has_insisted:
             self._look_back()
