@@ -6,6 +6,7 @@ of this database that it does not know mean that it was restored: they are taken
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -111,8 +112,31 @@ def _later_guards(parts: Parts, stored: RestoredGuards | None) -> RestoredGuards
         mark = read_high_water(parts.state_dir)
     except Damaged:
         return stored
-    later = None if mark is None else mark.guards
-    if later is None or stored is None:
-        return later or stored
-    causes = dict(stored.causes) | dict(later.causes)
-    return structs.replace(later, causes=tuple(causes.items()))
+    seen = None if mark is None else mark.guards
+    if seen is None or stored is None:
+        return seen or stored
+    later, earlier = (seen, stored) if seen.session_date >= stored.session_date else (stored, seen)  # ISO dates
+    both = structs.replace(
+        later,
+        causes=tuple((dict(stored.causes) | dict(seen.causes)).items()),
+        first_equity_usd=_known(later.first_equity_usd, earlier.first_equity_usd),
+        equity_floor_usd=_known(later.equity_floor_usd, earlier.equity_floor_usd),
+        high_water_mark_usd=_larger(later.high_water_mark_usd, earlier.high_water_mark_usd),
+    )
+    if later.session_date != earlier.session_date:
+        return both
+    return structs.replace(  # a start on the restored database may have died after it had stored what it measured
+        both,
+        incidents=max(seen.incidents, stored.incidents),
+        day_start_equity_usd=_known(later.day_start_equity_usd, earlier.day_start_equity_usd),
+        session_high_usd=_larger(later.session_high_usd, earlier.session_high_usd),
+    )
+
+
+def _known(usd: Decimal | None, else_usd: Decimal | None) -> Decimal | None:
+    return else_usd if usd is None else usd
+
+
+def _larger(one_usd: Decimal | None, other_usd: Decimal | None) -> Decimal | None:
+    known = [usd for usd in (one_usd, other_usd) if usd is not None]
+    return max(known, default=None)
