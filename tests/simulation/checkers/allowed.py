@@ -14,7 +14,7 @@ import msgspec
 
 from quant_trading_system.core.effects import CancelEverything, Effect, SendOrder
 from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, LatchSeen, OperatorAsked, SnapshotFailed
-from quant_trading_system.core.types import Latch, Side, TradingState
+from quant_trading_system.core.types import BrokerOrderId, Latch, Side, TradingState
 from quant_trading_system.core.values import Approved
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
@@ -113,7 +113,10 @@ class Allowed(Judge):
             self.notes.fail("I24", approved.intent.client_order_id, text)
 
     def _judge_reduction(self, approved: Approved) -> None:
-        """What is said to reduce does: with all that is open on its side it stays within the position."""
+        """What is said to reduce does: with all that is open on its side it stays within the position.
+
+        Nobody knows at once of an order that the owner gives in the app.
+        """
         if not approved.reduces_exposure:
             return
         intent = approved.intent
@@ -126,7 +129,10 @@ class Allowed(Judge):
             (
                 (order.qty or Decimal(0)) - order.filled_qty
                 for order in self.truth.open_orders()
-                if order.symbol == intent.symbol and order.side == intent.side.value and order.parent_id is None
+                if order.symbol == intent.symbol
+                and order.side == intent.side.value
+                and order.parent_id is None
+                and (order.source != "app" or engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is not None)
             ),
             Decimal(0),
         )
