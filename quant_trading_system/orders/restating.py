@@ -7,7 +7,7 @@ where the order's own picture or the position at the broker says the same.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 
 from msgspec import structs
@@ -60,6 +60,7 @@ def changed_orders(
     listed: dict[BrokerOrderId, list[Execution]] = {}
     for fill in snapshot.executions:
         listed.setdefault(fill.broker_order_id, []).append(fill)
+    untold = {shown.symbol for _, shown, _ in _untold(ours, snapshot)}
     found = []
     for order_id, booked in ours.whole_orders.items():
         theirs = listed.get(order_id, [])
@@ -68,7 +69,8 @@ def changed_orders(
         symbol = booked[0].symbol
         missing = [fill for fill in theirs if not ours.is_booked((order_id, fill.cumulative_quantity))]
         settled = expected.get(symbol, ZERO) - _signed(booked) - _signed(missing) + _signed(theirs)
-        if not _is_borne_out(booked, theirs, pictures.get(order_id), settled == held(symbol)):
+        agrees = symbol not in untold and settled == held(symbol)  # fills that nobody told move a position, too
+        if not _is_borne_out(booked, theirs, pictures.get(order_id), agrees):
             continue
         found.append(
             Difference(
@@ -88,25 +90,31 @@ def inferred_fills(
     ours: OurBooks, snapshot: BrokerSnapshot, expected: Mapping[Symbol, Decimal], held: Held, *, without: Set[str]
 ) -> list[Execution]:
     """Fills that an order's picture shows, the position confirms, and no execution tells."""
-    known = {order.broker_order_id: order for order in ours.orders if order.broker_order_id is not None}
-    listed: dict[BrokerOrderId, Decimal] = {}
-    for fill in snapshot.executions:
-        listed[fill.broker_order_id] = listed.get(fill.broker_order_id, ZERO) + fill.quantity
     rests: dict[Symbol, list[Execution]] = {}
-    for shown in (*snapshot.closed_orders, *snapshot.open_orders):
-        order = known.get(shown.broker_order_id)
-        if order is None or shown.broker_order_id in without:
-            continue
-        told = max(order.executed_quantity, listed.get(shown.broker_order_id, ZERO))
-        rest = shown.filled_quantity - told
-        if rest > ZERO:
-            rests.setdefault(shown.symbol, []).append(_inferred(order, shown, told, rest))
+    for order, shown, told in _untold(ours, snapshot):
+        if shown.broker_order_id not in without:
+            fill = _inferred(order, shown, told, shown.filled_quantity - told)
+            rests.setdefault(shown.symbol, []).append(fill)
     found = []
     for symbol, fills in rests.items():
         missing = held(symbol) - expected.get(symbol, ZERO)
         together = _signed(fills) == missing
         found += fills if together else [fill for fill in fills if _signed([fill]) == missing][:1]
     return found
+
+
+def _untold(ours: OurBooks, snapshot: BrokerSnapshot) -> Iterator[tuple[Order, BrokerOrder, Decimal]]:
+    """Orders of ours whose picture shows more filled than their executions, and how much these tell."""
+    known = {order.broker_order_id: order for order in ours.orders if order.broker_order_id is not None}
+    listed: dict[BrokerOrderId, Decimal] = {}
+    for fill in snapshot.executions:
+        listed[fill.broker_order_id] = listed.get(fill.broker_order_id, ZERO) + fill.quantity
+    for shown in (*snapshot.closed_orders, *snapshot.open_orders):
+        order = known.get(shown.broker_order_id)
+        if order is not None:
+            told = max(order.executed_quantity, listed.get(shown.broker_order_id, ZERO))
+            if shown.filled_quantity > told:
+                yield order, shown, told
 
 
 def _inferred(order: Order, shown: BrokerOrder, told: Decimal, rest: Decimal) -> Execution:
