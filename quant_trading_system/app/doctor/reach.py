@@ -13,7 +13,7 @@ from quant_trading_system.adapters.alpaca.read import ReadClient
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.doctor.findings import Finding, fail, ok, skip, warn
 from quant_trading_system.app.settings import Loaded
-from quant_trading_system.app.steps.broker import broker_endpoints
+from quant_trading_system.app.steps.broker_access import broker_endpoints
 from quant_trading_system.core.clock import to_new_york
 from quant_trading_system.core.errors import OperatorError, Refused, VenueError
 from quant_trading_system.core.types import Mode

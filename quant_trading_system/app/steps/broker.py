@@ -8,11 +8,7 @@ from decimal import Decimal
 
 from quant_trading_system.adapters.alpaca.answers import Asset
 from quant_trading_system.adapters.alpaca.cancel import CancelClient
-from quant_trading_system.adapters.alpaca.credentials import Credentials
-from quant_trading_system.adapters.alpaca.hosts import LIVE, PAPER, Endpoints, exchange_endpoints
-from quant_trading_system.adapters.alpaca.limits import RequestBudget
 from quant_trading_system.adapters.alpaca.orders import OrderClient
-from quant_trading_system.adapters.alpaca.read import ReadClient
 from quant_trading_system.adapters.alpaca.trade_stream import TradeStream
 from quant_trading_system.app.engine_loop import EngineLoop
 from quant_trading_system.app.gateway import OrderGateway
@@ -22,35 +18,26 @@ from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.app.performers import Performers
 from quant_trading_system.app.reconciler import Reconciler
 from quant_trading_system.app.restart_report import RestartTally, shown_lines
-from quant_trading_system.app.settings import Settings, to_limits, to_strategies
+from quant_trading_system.app.settings import to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
+from quant_trading_system.app.steps.broker_access import open_broker
 from quant_trading_system.app.supervisor import BEAT_SECONDS_MAX, RESTARTABLE
 from quant_trading_system.app.survey import survey_account
 from quant_trading_system.app.timed_strategy import TimedStrategy
-from quant_trading_system.app.venue import SIM_KEYS, VenueWatch, anchor_clock, start_exchange
+from quant_trading_system.app.venue import VenueWatch
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.app.watch import Watch
 from quant_trading_system.core.broker import BrokerAccount
 from quant_trading_system.core.effects import CycleStream
-from quant_trading_system.core.errors import (
-    ExitCode,
-    OperatorError,
-    Refused,
-    SafetyRefusal,
-    TemporaryFailure,
-    VenueError,
-)
-from quant_trading_system.core.events import ClockSeen, LeaseSeen, Restored
+from quant_trading_system.core.errors import SafetyRefusal, TemporaryFailure
+from quant_trading_system.core.events import LeaseSeen, Restored
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.records import AuditRecord
 from quant_trading_system.core.session import SessionCalendar
 from quant_trading_system.core.types import NANOS_PER_SECOND, ClientOrderId, Mode, Nanos, Symbol
 from quant_trading_system.engine.config import EngineConfig
-from quant_trading_system.persistence.instance import bind_account
 from quant_trading_system.persistence.intents import IntentStore
 from quant_trading_system.persistence.recovery import load_restored
-from quant_trading_system.persistence.request_log import FILE_NAME as REQUESTS_FILE
-from quant_trading_system.persistence.request_log import RequestLog
 from quant_trading_system.risk.healing import HealingLimits
 
 SYMBOLS_OF_EXCHANGE_MAX = 200
@@ -64,10 +51,7 @@ LOOK_BACK_HOURS = 24  # of venue time, at a first start: whose orders are these?
 async def broker(parts: Parts) -> AsyncIterator[str]:
     """Connect to the broker, build the engine, recover, and reconcile before anything may trade."""
     async with AsyncExitStack() as stack:
-        parts.endpoints = await _endpoints(parts, stack)
-        await _open_http(parts, stack)
-        account = await _verify_account(parts)
-        await _anchor(parts)
+        account = await open_broker(parts, stack)
         restored = await load_restored(parts.database, stamps=stamps(parts.clock))
         failpoint("recovery.after_load")
         restored, let_be = await survey_account(parts, restored)
@@ -94,105 +78,6 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         failpoint("step.broker.entered")
         yield f"account {masked} · {account.status} · equity ${account.equity_usd:,.2f} · reconciled"
     failpoint("step.broker.left")
-
-
-async def _endpoints(parts: Parts, stack: AsyncExitStack) -> Endpoints:
-    settings = parts.settings
-    if parts.mode is Mode.SIM:
-        url = settings.simulation.exchange_url or await start_exchange(parts, stack)
-        parts.port.exchange_url = url
-        return exchange_endpoints(url, feed=settings.broker.feed)
-    return broker_endpoints(settings, LIVE if parts.mode is Mode.LIVE else PAPER)
-
-
-def broker_endpoints(settings: Settings, base: Endpoints) -> Endpoints:
-    """The broker's hosts, or the loopback addresses that paper may put in their place."""
-    trading = settings.broker.trading_url or base.trading_url
-    stream = f"{trading.replace('http', 'ws', 1)}/stream" if settings.broker.trading_url else base.trade_stream_url
-    return Endpoints(
-        trading_url=trading,
-        data_url=settings.broker.data_url or base.data_url,
-        stream_url=settings.broker.stream_url or base.stream_url,
-        trade_stream_url=stream,
-        feed=settings.broker.feed,
-    )
-
-
-async def _open_http(parts: Parts, stack: AsyncExitStack) -> None:
-    settings = parts.settings.broker
-    metrics = parts.metrics
-    assert metrics is not None, "metrics come before the broker"
-    keys = SIM_KEYS if parts.keys is None or parts.mode is Mode.SIM else (parts.keys.key_id, parts.keys.secret_key)
-    parts.credentials = Credentials(*keys)
-    parts.http = await stack.enter_async_context(
-        parts.edge.make_http(
-            parts.endpoints,
-            parts.credentials,
-            clock=parts.clock,
-            budget=RequestBudget(
-                settings.requests_per_minute,
-                settings.requests_reserved_per_minute,
-                clock=parts.clock,
-                log=RequestLog(
-                    parts.state_dir / REQUESTS_FILE,
-                    per_minute=settings.requests_per_minute,
-                    on_failure=lambda reason: parts.log.error("requests_not_written_down", reason=reason),
-                ),
-            ),
-            on_request=metrics.on_request,
-            on_breaker=lambda target, state: metrics.set_breaker(target, state.value),
-        )
-    )
-    parts.read = ReadClient(parts.http, clock=parts.clock, rng=parts.rng)
-
-
-async def _verify_account(parts: Parts) -> BrokerAccount:
-    """Ask who we are.
-
-    Raises:
-        OperatorError: keys refused, or the account may not trade.
-        SafetyRefusal: it is not the account that was named, or not this database's.
-        TemporaryFailure: the broker cannot be reached.
-    """
-    try:
-        account = await ask_patiently(parts.read.account)
-    except Refused as error:
-        raise OperatorError(
-            f"the broker refused the keys: {error}",
-            fix="check the keys and that they belong to this mode",
-            exit_code=ExitCode.BROKER,
-        ) from error
-    except VenueError as error:
-        url = parts.settings.simulation.exchange_url
-        fix = f"see that `python main.py exchange` runs at {url}" if url else "check the network, then start again"
-        raise TemporaryFailure(f"the broker cannot be reached: {error}", fix=fix) from error
-    named = parts.settings.trade.account
-    if parts.mode is Mode.LIVE and account.account_number != named:
-        raise SafetyRefusal(
-            f"--account names {named}, but the broker reports another account",
-            fix="use the keys of the account you mean",
-        )
-    if account.blocked or account.status != "ACTIVE":
-        raise OperatorError(
-            f"the account may not trade: status {account.status}, blocked {account.blocked}",
-            fix="see the broker's dashboard",
-            exit_code=ExitCode.BROKER,
-        )
-    await bind_account(parts.database, account.account_number)
-    parts.account_number = account.account_number
-    parts.port.account = account.account_number
-    parts.logs.set_context(account=account.account_number[-3:])
-    if parts.metrics is not None:
-        parts.metrics.set_mode(parts.mode.value, account.account_number[-3:])
-    return account
-
-
-async def _anchor(parts: Parts) -> None:
-    try:
-        reading = await ask_patiently(lambda: anchor_clock(parts))
-    except VenueError as error:
-        raise TemporaryFailure(f"the broker's clock cannot be read: {error}") from error
-    parts.inbox.put(ClockSeen(reading=reading, **stamps(parts.clock)), Lane.OPERATOR)
 
 
 async def _symbols(parts: Parts) -> tuple[Symbol, ...]:
