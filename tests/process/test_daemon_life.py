@@ -98,7 +98,7 @@ def test_after_kill_9_the_next_run_finds_what_happened_meanwhile_and_sends_nothi
         second.must_agree()
         ids = [order["client_order_id"] for order in second.ledger()["orders"]]
         assert len(ids) == len(set(ids))
-        assert second.get("status")["unknown_orders"] == 0
+        second.must_know_every_fate()
         assert second.stop() == 0
     finally:
         exchange.end()

@@ -44,7 +44,7 @@ def test_five_deaths_during_recovery_end_like_one_recovery(site: SharedSite):
     heir.must_agree()
     ids = [order["client_order_id"] for order in exchange_ledger(site.exchange.url)["orders"]]
     assert len(ids) == len(set(ids))
-    assert heir.get("status")["unknown_orders"] == 0
+    heir.must_know_every_fate()
     assert "the database was restored" not in heir.output
     assert heir.stop() == 0
 

@@ -97,7 +97,7 @@ def test_a_database_of_yesterday_is_found_out_and_its_orders_are_taken_back(site
     ids = site.ids()
     assert all(not each.startswith(f"qts-{token}-") for each in ids if each not in before)
     assert len(ids) == len(set(ids))
-    assert restored.get("status")["unknown_orders"] == 0
+    restored.must_know_every_fate()
     restored.must_agree()
     assert restored.stop() == 0
 

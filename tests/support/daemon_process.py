@@ -17,6 +17,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS_MAX = 40.0
 STOP_SECONDS_MAX = 30.0  # three times what is promised; tests of the promise say so themselves
+FATE_SECONDS_MAX = 120.0  # sixty of quarantine, two passes of fifteen, and a slow machine
 POLL_S = 0.1
 BUSY_TRIES = 20  # the daemon limits requests a second; a test that asks too often waits
 HTTP_SECONDS_MAX = 5.0
@@ -168,6 +169,10 @@ class DaemonProcess(Process):
                 last = repr(error)
             time.sleep(POLL_S)
         raise AssertionError(f"not within {seconds_max} s: {what} ({last})\n{self.output[-4000:]}")
+
+    def must_know_every_fate(self) -> None:
+        """No order is UNKNOWN any more: one whose intent alone outlived a death is absent after its quarantine."""
+        self.wait_for(lambda: self.get("status")["unknown_orders"] == 0, "every fate known", FATE_SECONDS_MAX)
 
     def _is_held_up(self, deadline_s: float) -> bool:
         """Whether the time is over, and the machine was too slow to let it trade."""
