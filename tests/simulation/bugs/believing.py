@@ -229,20 +229,4 @@ BUGS = (
         old="has_unknown = has_unknown or (order.symbol == symbol and order.is_unknown)",
         new="has_unknown = has_unknown",
     ),
-    Bug(
-        name="late-refusal-of-a-known-order",
-        rows="I4 A8",
-        text="a refusal that comes behind the order's own news ends the order",
-        path="orders/applying.py",
-        old='    if work.order.broker_order_id is not None:\n        work.alert(Severity.WARNING, "refused_but_known"',
-        new='    if work.order.broker_order_id is not None and work.order.is_final:\n        work.alert(Severity.WARNING, "refused_but_known"',
-    ),
-    Bug(
-        name="doubt-beats-the-stream",
-        rows="A5",
-        text="a lost answer casts doubt on an order of which the stream has told",
-        path="orders/applying.py",
-        old="    if work.order.broker_order_id is None:\n        work.order.exists_at_broker",
-        new="    if work.order.broker_order_id is not None:\n        work.order.exists_at_broker",
-    ),
 )

@@ -142,14 +142,6 @@ BUGS = (
         new="            has_clean_reconciliation=True,",
     ),
     Bug(
-        name="reset-with-orders-in-doubt",
-        rows="I9 E9",
-        text="a person may reset though the fate of an order is unknown",
-        path="engine/reconciling.py",
-        old="            and not any(order.is_unknown for order in desk.orders.live())",
-        new="",
-    ),
-    Bug(
         name="pause-is-lifted-by-a-restart",
         rows="I19 E10",
         text="what only a person may end does not outlive the process",

@@ -13,6 +13,7 @@ from quant_trading_system.core.events import AnyEvent, BarSeen, QuoteSeen, Statu
 from tests.simulation.checkers.allowed import Allowed
 from tests.simulation.checkers.books import Books
 from tests.simulation.checkers.contradictions import Contradictions
+from tests.simulation.checkers.drifting import Drifting
 from tests.simulation.checkers.ending import Ending
 from tests.simulation.checkers.exposure import Exposure
 from tests.simulation.checkers.judge import Judge
@@ -31,7 +32,7 @@ __all__ = ["JUDGES", "Checkers"]
 
 JUDGES: tuple[type[Judge], ...] = (
     Wire, Allowed, Killing, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling, Stopping,
-    Ending, Sights,
+    Drifting, Ending, Sights,
 )  # fmt: skip
 MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 

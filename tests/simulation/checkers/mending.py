@@ -23,7 +23,7 @@ from quant_trading_system.core.events import (
     StreamUp,
 )
 from quant_trading_system.core.records import AlertRecord, AuditRecord
-from quant_trading_system.core.types import Stream, TradingState
+from quant_trading_system.core.types import Stream
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
 from tests.simulation.checkers.seam import PREFIX
@@ -94,8 +94,8 @@ class Healing(Judge):
 
     def _judge_refusal(self, refused: AllowHealing) -> None:
         engine = self.world.engine
-        if engine is not None and engine._desk.guards.state is not TradingState.HALTED:
-            text = f"{refused.action} is refused, and the state is {engine._desk.guards.state}"
+        if engine is not None and not any(cause.cause == EXHAUSTED for cause in engine._desk.guards.causes()):
+            text = f"{refused.action} is refused, and nothing waits for a person"
             self.notes.fail("healing", f"state {self.world.incarnation}", text)
 
 

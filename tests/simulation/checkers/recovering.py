@@ -41,10 +41,15 @@ class Recovering(Judge):
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._guards: Row | None = None
+        self._paused_ns: int | None = None
+        """When a person paused, by the daemon's wall clock, and nobody resumed since."""
+        self._is_wall_true = not notes.has_planned("wall_jump", "database_restored")
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         if isinstance(event, OperatorAsked):
             self._guards = None  # what a person ends is ended by no restart
+            if event.command in ("pause", "resume"):
+                self._paused_ns = event.seen_ns if event.command == "pause" else None
             return
         assert isinstance(event, Restored), "the other event watched"
         self._judge_orders(event)
@@ -150,7 +155,10 @@ class Recovering(Judge):
         causes = stored["causes"]
         if isinstance(causes, str):
             causes = msgspec.json.decode(causes)
-        gone = [name for name, _ in causes if name in ENDED_BY_A_PERSON and name not in dict(record.causes)]
+        named = [name for name, _ in causes]
+        if self._is_wall_true and self._paused_ns is not None and stored["seen_ns"] > self._paused_ns:
+            named.append("paused")  # whatever that row says: it was written later
+        gone = [name for name in named if name in ENDED_BY_A_PERSON and name not in dict(record.causes)]
         if gone:
             self._fail("I19", "causes", f"{', '.join(gone)} ended by a restart")
 
