@@ -42,12 +42,12 @@ class Stopping(Judge):
         held, there = ZERO, self.truth.position(symbol)
         for strategy, book in books.items():
             held += ZERO if strategy == EXTERNAL else book.quantity
-        wanted = min(held, there) // 1
+        wanted = min(abs(held), abs(there)) // 1 if held * there > ZERO else ZERO
         if not stops and self._is_hindered(symbol):
             return
         if stops != ([wanted] if wanted > ZERO else []):
             sold = ", ".join(map(str, stops)) or "nothing"
-            text = f"at the end stops of {symbol} sell {sold}; strategies hold {held}, the account {there}"
+            text = f"at the end stops of {symbol} sell {sold}, strategies hold {held}, the account {there}"
             self.notes.fail("P34", symbol, text)
 
     def _is_hindered(self, symbol: str) -> bool:
