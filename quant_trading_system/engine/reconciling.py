@@ -6,6 +6,8 @@ bounded. The policy decides about differences, `repairing` carries it out. No or
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec import structs
 
 from quant_trading_system.core.activities import unexplained_flow
@@ -15,6 +17,7 @@ from quant_trading_system.core.money import ZERO
 from quant_trading_system.core.records import ReconciliationRecord
 from quant_trading_system.core.types import (
     NANOS_PER_SECOND,
+    BrokerOrderId,
     Nanos,
     Severity,
     StrategyId,
@@ -234,7 +237,12 @@ class Reconciling:
         if event.account.last_equity_usd != self._last_equity_usd:
             self._last_equity_usd = event.account.last_equity_usd
             desk.base_ns = desk.last_close_ns
+        listed: dict[BrokerOrderId, Decimal] = {}
+        for fill in event.executions:
+            listed[fill.broker_order_id] = listed.get(fill.broker_order_id, ZERO) + fill.quantity
         for picture in self._pictures.claims:
+            if listed.get(picture.broker_order_id, ZERO) > picture.filled_quantity:
+                continue  # the same pass lists what this picture does not show: it is the older part
             outcome = desk.orders.retract(picture, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
             self._flow.settle(outcome, source="reconciliation")
         desk.account = event.account
