@@ -174,7 +174,7 @@ class Books(Judge):
     # at the end
 
     def at_end(self) -> None:
-        if not self.notes.is_quiet:
+        if not self.notes.is_quiet or self.notes.waits_for_a_person:
             return
         stored = Journal()
         stored.begin(self.world.committed("fills").values(), self.world.committed("fill_corrections").values())

@@ -130,7 +130,7 @@ class Ending(Judge):
             self._judge_end(engine)
 
     def _judge_end(self, engine: Engine) -> None:
-        rows = [] if self._waits_for_a_person(engine) else list(self._gaps_of_rows())
+        rows = [] if self.notes.waits_for_a_person else list(self._gaps_of_rows())
         stored = f"{rows[0]} ({len(rows)} such rows)" if rows else ""
         asked_s = (
             self._born_s + START_S + AGREED_S + self.world.plan.quarantine_s
@@ -139,12 +139,6 @@ class Ending(Judge):
         for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=is_strict), stored):
             if gap:
                 self.notes.fail("I15", f"end {gap[:40]}", f"at the end {gap}")
-
-    def _waits_for_a_person(self, engine: Engine) -> bool:
-        """The database's re-openings of the day are used up: what is to be stored waits in memory, and it is said."""
-        is_exhausted = any(cause.cause == EXHAUSTED for cause in engine._desk.guards.causes())
-        lease = self.notes.hearing.lease
-        return is_exhausted and (lease is None or not lease.held)
 
     # convergence
 

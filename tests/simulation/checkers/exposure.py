@@ -109,9 +109,14 @@ class Exposure(Judge):
         if len(orders) == self._orders_seen:
             return
         for order in islice(orders.values(), self._orders_seen, None):
-            if order.client_order_id.startswith(PREFIX) and order.parent_id is None:
+            if order.client_order_id.startswith(PREFIX) and order.parent_id is None and not self._is_followers(order):
                 self._open[order.id] = order
         self._orders_seen = len(orders)
+
+    def _is_followers(self, order: SimOrder) -> bool:
+        """Whether a daemon that leads by now sent it: the one that led before may send nothing any more."""
+        row, lease = self.world.committed("intents").get((order.client_order_id,)), self.notes.hearing.lease
+        return row is not None and lease is not None and row["epoch"] > lease.epoch
 
     def _need(self, order: SimOrder) -> Decimal:
         """Shares of one order that may still reach our books."""

@@ -150,6 +150,14 @@ class Notes:
         speed = self.world.plan.switches.get("venue_speed", 1.0)
         return self.world.exchange.now_ns - newest_ns > QUIET_S * speed * SECOND_NS
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """The database's re-openings of the day are used up: what is to be stored waits in memory, and it is said."""
+        engine, lease = self.world.engine, self.hearing.lease
+        if engine is None or (lease is not None and lease.held):
+            return False
+        return any(cause.cause == "healing_exhausted" for cause in engine._desk.guards.causes())
+
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
         if is_shut:
@@ -279,7 +287,10 @@ class Notes:
         self.story(event.client_order_id).sending_ns = event.mono_ns
 
     def _on_dropped(self, event: OrderDropped) -> None:
-        self.story(event.client_order_id).dropped_ns = event.mono_ns
+        story = self.story(event.client_order_id)
+        story.dropped_ns = event.mono_ns
+        if (event.client_order_id,) not in self.world.committed("intents"):
+            story.approved = None  # never stored, never sent: who leads next may give its number to another order
 
     def _on_refused(self, event: OrderRefused) -> None:
         self.story(event.client_order_id).refused = True
