@@ -203,6 +203,7 @@ class Allowed(Judge):
 
     def _judge_kill(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         """Once engaged, the same step cancels everything and halts."""
+        self._began_engaged = self._began_engaged and self._is_durably_engaged()
         is_asked = isinstance(event, OperatorAsked) and event.command == "kill" and bool(event.operator)
         is_engaged = any(latch is Latch.ENGAGED for latch in self.notes.hearing.latches.values())
         begins = is_asked or (is_engaged and not self._was_engaged)

@@ -11,7 +11,6 @@ from quant_trading_system.core.effects import ClearLatch, Effect, EngageLatch
 from quant_trading_system.core.events import AnyEvent
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
-from tests.simulation.checkers.seam import Tap
 
 LATCH_FILE = "/state/kill.latch"
 ENGAGED, CLEAR = b'"latch":"ENGAGED"', b'"latch":"CLEAR"'
@@ -22,7 +21,7 @@ FRESH_S = 45.0
 
 
 class Killing(Judge):
-    """Looks at the latch file at every second, start and request."""
+    """Looks at the latch file at every second and start."""
 
     invariants = ("I9",)
 
@@ -36,14 +35,16 @@ class Killing(Judge):
     def on_start(self) -> None:
         """What was asked of the last life holds in this one."""
         self._look()
-        is_late = self._asked_ns is not None and self._seen_ns - self._asked_ns > WRITTEN_NS
-        if is_late and not self._is_engaged() and not self.notes.has_planned(*CANNOT_WRITE):
+        if self._asked_ns is not None and not self._is_engaged() and not self.notes.has_planned(*CANNOT_WRITE):
             self.notes.fail("I9", f"start {self.world.incarnation}", "killed, and the next life finds no copy of it")
 
-    def on_request(self, tap: Tap) -> None:
-        self._seen_ns = tap.mono_ns
+    def on_crash(self) -> None:
+        """Who dies in the step in which he is asked may not have written it."""
+        if self._asked_ns is not None and self._seen_ns - self._asked_ns <= WRITTEN_NS:
+            self._asked_ns = None
 
     def on_second(self) -> None:
+        self._seen_ns = self.world.mono_ns
         self._look()
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
@@ -53,13 +54,13 @@ class Killing(Judge):
                 self._asked_ns, self._is_reset = self._asked_ns or self.world.mono_ns, False
             elif type(effect) is ClearLatch:
                 self._asked_ns, self._is_reset = None, True
-                self._judge_reset()
+                self._judge_reset(event.mono_ns)
 
-    def _judge_reset(self) -> None:
+    def _judge_reset(self, asked_ns: int) -> None:
         """A person may reset only who has compared the books lately, and knows the fate of every order."""
         pass_ns = self.notes.hearing.good_pass_ns
         doubtful = [story.client_order_id for story in self.notes.stories.values() if story.status == "UNKNOWN"]
-        if pass_ns is None or self.world.mono_ns - pass_ns > FRESH_S * SECOND_NS or doubtful:
+        if pass_ns is None or asked_ns - pass_ns > FRESH_S * SECOND_NS or doubtful:
             text = f"reset with a good pass at {pass_ns}, in doubt: {', '.join(doubtful) or 'nothing'}"
             self.notes.fail("I9", f"reset {self.world.incarnation}", text)
 
