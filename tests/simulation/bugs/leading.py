@@ -66,8 +66,8 @@ BUGS = (
         rows="I19 F13",
         text="a halt that a restored database does not know is forgotten",
         path="app/survey.py",
-        old="    if later is None or stored is None:",
-        new="    if later is None or stored is not None:\n        return stored\n    if stored is None:",
+        old="    if seen is None or stored is None:",
+        new="    if seen is None or stored is not None:\n        return stored\n    if stored is None:",
     ),
     Bug(
         name="former-names-forgotten",

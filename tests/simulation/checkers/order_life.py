@@ -159,6 +159,10 @@ class OrderLife(Judge):
     def at_end(self) -> None:
         """Absence that was believed stays true."""
         for client_order_id, story in self.notes.stories.items():
+            row = self.world.committed("intents").get((client_order_id,))
+            own = self.notes.epochs.get(story.life)
+            if row is not None and own is not None and row["epoch"] > own:
+                continue  # its intent was kept out by the fence; a later leader gave the number out
             if story.status == "DROPPED" and self.truth.order(client_order_id) is not None:
                 text = f"{client_order_id} ended DROPPED, and the broker has it"
                 self.notes.fail("I4", f"{client_order_id} DROPPED", text)
