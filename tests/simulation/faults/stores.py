@@ -78,7 +78,8 @@ def redis_flushed(stage: Stage) -> None:
         stage.world.redis.flush()
         stage.reach()
     else:
-        stage.at_moment(lambda: _miss_mirror(stage))
+        # The reading ends while the intent is stored: right behind that the bytes leave without a turn for the engine.
+        stage.at_end(stage.world.at_failpoint("gateway.before_intent_commit", lambda: _miss_mirror(stage)))
 
 
 def _miss_mirror(stage: Stage) -> None:
