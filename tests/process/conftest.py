@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that names no limit of its own gets this one."""
+    """A test that names no limit of its own gets this one; to remove a session's servers is no test's time."""
     for item in items:
-        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(SECONDS_MAX))
+        if item.path.is_relative_to(HERE):
+            named = item.get_closest_marker("timeout")
+            seconds = SECONDS_MAX if named is None else named.args[0]
+            item.add_marker(pytest.mark.timeout(seconds, func_only=True), append=False)

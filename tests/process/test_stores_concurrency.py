@@ -40,7 +40,7 @@ def test_a_hundred_readers_at_once_wait_their_turn_and_never_take_more_connectio
                     await asyncio.sleep(0.01)
 
         watching = asyncio.ensure_future(watch())
-        answers = await asyncio.gather(*(query(db, "SELECT 1 AS one, pg_sleep(0.02)") for _ in range(100)))
+        answers = await asyncio.gather(*(query(db, "SELECT 1 AS one, pg_sleep(0.25)") for _ in range(100)))
         watching.cancel()
         assert [rows[0]["one"] for rows in answers] == [1] * 100
         assert POOL_CONNECTIONS_MAX // 2 < most - 1 <= POOL_CONNECTIONS_MAX

@@ -107,7 +107,10 @@ class Servers:
         await schema.upgrade(self.dsn(TEMPLATE))
 
     async def _stop(self) -> None:
+        """PostgreSQL at once: nobody reads these databases again, and to write all of them down can take minutes."""
         await self.valkey.stop()
+        if self.postgres.pid is not None:
+            os.kill(self.postgres.pid, signal.SIGQUIT)
         await self.postgres.stop()
 
     async def _admin(self, statement: str) -> None:
