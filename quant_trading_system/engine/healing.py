@@ -6,6 +6,8 @@ audit holds, so that it renews no budget.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from quant_trading_system.core.effects import AllowHealing, CycleStream
 from quant_trading_system.core.events import HealingAsked, HealingEnded, Restored
 from quant_trading_system.core.types import HealingAction, MonoNanos, Stream
@@ -26,17 +28,37 @@ class Healing:
         self._desk = desk
         self._refused: set[tuple[HealingAction, str]] = set()
         self._cycling: dict[Stream, MonoNanos] = {}
+        self._allowed: Counter[tuple[HealingAction, str]] = Counter()
+        """Under way. A start mends without asking: what would not have been allowed is no action of the day's."""
+        self._early: list[HealingAsked | HealingEnded] | None = []
+        """What came before it was known what earlier processes used; handled then."""
 
     def on_restored(self, event: Restored) -> None:
         self._desk.healing.restore(event.healing, self._desk.mono_ns)
+        early, self._early = self._early or [], None
+        for each in early:
+            if isinstance(each, HealingAsked):
+                self.on_asked(each)
+            else:
+                self.on_ended(each)
 
     def on_asked(self, event: HealingAsked) -> None:
+        if self._early is not None:
+            self._early.append(event)
+            return
         allowed = self._take(event.action, event.target, event.reason)
         if allowed and event.action is HealingAction.SOCKET_CYCLE:
             self._cycling[Stream(event.target)] = self._desk.mono_ns
+        self._allowed[event.action, event.target] += allowed
         self._desk.emit(AllowHealing(action=event.action, target=event.target, is_allowed=allowed))
 
     def on_ended(self, event: HealingEnded) -> None:
+        if self._early is not None:
+            self._early.append(event)
+            return
+        if self._allowed[event.action, event.target] <= 0:
+            return
+        self._allowed[event.action, event.target] -= 1
         self._audit(event.action, event.target, reason=event.detail, outcome=event.outcome)
 
     def cycle(self, stream: Stream, reason: str) -> bool:
