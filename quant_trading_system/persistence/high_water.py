@@ -29,6 +29,8 @@ class HighWater(Struct, frozen=True, kw_only=True):
     guards: RestoredGuards | None = None
     wall_ns: int = 0
     """When this was written, by the wall clock: the daemon lived then. 0 where a restore wrote it."""
+    suspected: str = ""
+    """Why a start found an older database before it took the lease, which raises its epoch; "" once it was renewed."""
     restored: str = ""
     """Why the database counts as restored, until a start got as far as trading: starts in between may have died."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -26,6 +27,7 @@ from quant_trading_system.persistence.high_water import (
 )
 from quant_trading_system.persistence.kill_store import record_action
 from quant_trading_system.persistence.latch_file import LatchFile
+from quant_trading_system.persistence.lease_sessions import read_holder
 
 TOKEN_FILE_NAME = "instance"  # noqa: S105 - a name of a file
 TOKEN_CHARACTERS = 8
@@ -70,14 +72,22 @@ async def check_instance(db: Database, *, mode: str, state_folder: Path, has_sch
         SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
         StoreUnavailable: the database does not answer.
     """
-    found = None
+    found = holder = None
     if has_schema:
         async with db.session() as connection:
-            found = await connection.fetchrow(FIND)
+            found, holder = await connection.fetchrow(FIND), await read_holder(connection)
+    mark = _known_mark(state_folder)[0]
     if found is None:
-        _compare_token(state_folder, None, _known_mark(state_folder)[0])
+        _compare_token(state_folder, None, mark)
         return None
-    return _checked(found, mode, state_folder, _known_mark(state_folder)[0])
+    instance = _checked(found, mode, state_folder, mark)
+    if mark is not None and not mark.suspected:
+        epoch = 0 if holder is None else holder.epoch
+        why = why_restored(mark, token=instance.token, epoch=epoch, sequence=await newest_sequence(db))
+        if why:  # starts that take the lease and die raise the epoch, until it proves nothing any more
+            with suppress(OSError):  # this start sees it all the same
+                write_high_water(state_folder, structs.replace(mark, suspected=why))
+    return instance
 
 
 async def open_instance(
@@ -111,7 +121,7 @@ async def open_instance(
     instance = _checked(found, mode, state_folder, mark)
     if mark is not None:
         sequence = await newest_sequence(db)
-        problem = why_restored(mark, token=instance.token, epoch=epoch_before, sequence=sequence)
+        problem = mark.suspected or why_restored(mark, token=instance.token, epoch=epoch_before, sequence=sequence)
     if problem:
         return await renew_instance(db, instance, problem, state_folder=state_folder, token=make_token())
     write_token(state_folder, instance.token)
