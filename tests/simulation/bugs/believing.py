@@ -221,12 +221,4 @@ BUGS = (
         old="        if shown.replaces is not None:\n            return self._by_broker_id.get(shown.replaces)",
         new="        if shown.replaces is not None:\n            return None",
     ),
-    Bug(
-        name="symbol-not-frozen-by-doubt",
-        rows="I5 A2 I24",
-        text="an order of unknown fate does not keep others out of its symbol",
-        path="engine/risk_view.py",
-        old="has_unknown = has_unknown or (order.symbol == symbol and order.is_unknown)",
-        new="has_unknown = has_unknown",
-    ),
 )
