@@ -109,7 +109,7 @@ def advance_by_fill(work: Work) -> None:
     order = work.order
     if order.executed_quantity <= 0:
         return
-    is_complete = order.executed_quantity >= order.quantity > 0
+    is_complete = order.executed_quantity >= max(order.quantity, order.echoed_quantity) > 0
     step(work, Trigger.LAST_FILL if is_complete else Trigger.PART_FILL)
 
 

@@ -356,6 +356,8 @@ class OrderManager:
             self._name(work, shown.broker_order_id)
             work.order.acknowledged_ns = event.venue_ns
         if event.execution is not None and event.word not in CORRECTIONS:
+            if work.order.is_protection and shown.quantity is not None:  # a split enlarges what rests
+                work.order.echoed_quantity = max(work.order.echoed_quantity, shown.quantity)
             take_execution(work, event.execution)
         take_picture(work, shown, event_word=event.word)
         self._cancel_if_wanted(work)
