@@ -265,8 +265,9 @@ class Process:
     ) -> Engine:
         del observe
         world = self._world
+        quiet_seconds = config.limits.quiet_seconds / world.plan.hurry
         engine = build_engine(
-            config,
+            replace(config, limits=replace(config.limits, quiet_seconds=quiet_seconds)),
             next_sequence=next_sequence,
             observe=lambda strategy: SeededStrategy(strategy.id, world),
             order_settings=replace(

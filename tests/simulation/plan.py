@@ -13,7 +13,18 @@ from random import Random
 import msgspec
 from msgspec import Struct
 
-from tests.simulation.plan_kinds import AFTER_OPEN, BY_NAME, KINDS, REFUSALS, Choice, Kind, Parameter, Span, Value
+from tests.simulation.plan_kinds import (
+    AFTER_OPEN,
+    BY_NAME,
+    KINDS,
+    POINTS,
+    REFUSALS,
+    Choice,
+    Kind,
+    Parameter,
+    Span,
+    Value,
+)
 
 RUN_S = 1800.0
 """Half an hour of the market, in its own seconds. Where venue time runs faster than the daemon's, a run is shorter."""
@@ -26,8 +37,11 @@ QUIET_S = 10.0
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
 
-NONE_SHARE, ONE_SHARE = 0.05, 0.10
-SWARM_SHARES = (0.05, 0.12, 0.22, 0.4)
+NONE_SHARE, ONE_SHARE, TRAPS_SHARE = 0.03, 0.05, 0.2
+"""Of the seeds: without a fault, with a single one, with crashes at failpoints and little else."""
+TRAPS, TRAP_DOWN_S = 3, 1.0
+"""Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
+SWARM_SHARES = (0.05, 0.12, 0.22, 0.35)
 """How likely each kind is in a seed that has many: few together let each act alone, many let them meet."""
 LIVES_MAX = 4
 """Faults that end the process, in one seed: a seed of restarts alone would trade nothing."""
@@ -146,7 +160,9 @@ def make_plan(seed: int) -> Plan:
     chance = Random(seed)
     switches = {name: float(draw(chance, parameter)) for name, parameter in SWITCHES.items()}
     bare = Plan(seed=seed, switches=switches)
-    faults = [fault for kind in _drawn_kinds(chance) for fault in _faults_of(chance, kind, bare)]
+    share = chance.random()
+    faults = _traps(chance, bare) if share < TRAPS_SHARE else []
+    faults += [fault for kind in _drawn_kinds(chance, share) for fault in _faults_of(chance, kind, bare)]
     faults = _with_few_deaths(chance, faults)
     faults += [occasion for fault in faults for occasion in _occasions(fault, bare.chaos_s)]
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
@@ -188,8 +204,25 @@ def _draw_span(chance: Random, span: Span) -> float:
     return _round(chance.uniform(span.low, span.high))
 
 
-def _drawn_kinds(chance: Random) -> list[Kind]:
-    share = chance.random()
+def _traps(chance: Random, bare: Plan) -> list[Fault]:
+    """Crashes at places that follow each other from seed to seed, one after the other through the chaos."""
+    room_s = (bare.chaos_s - QUIET_S) / TRAPS
+    return [
+        Fault(
+            "crash_at_failpoint",
+            0.0 if point.startswith(BEFORE_THE_START) else _round(QUIET_S + room_s * (number + chance.random() / 2)),
+            0.0,
+            {"point": point, "hit": 1.0, "down_s": TRAP_DOWN_S},
+        )
+        for number in range(TRAPS)
+        for point in [POINTS[(bare.seed * TRAPS + number) % len(POINTS)]]
+    ]
+
+
+def _drawn_kinds(chance: Random, share: float) -> list[Kind]:
+    if share < TRAPS_SHARE:
+        return [kind for kind in KINDS if chance.random() < SWARM_SHARES[0] and not kind.ends_life]
+    share -= TRAPS_SHARE
     if share < NONE_SHARE:
         return []
     if share < NONE_SHARE + ONE_SHARE:
@@ -206,9 +239,11 @@ def _fault(chance: Random, kind: Kind, bare: Plan) -> Fault:
     parameters = {name: draw(chance, parameter) for name, parameter in kind.parameters.items()}
     if kind.name in IN_QUARANTINE:
         parameters["delay_s"] = _round(float(parameters["delay_s"]) / bare.hurry)
-    for_s = 0.0 if kind.seconds is None else _draw_span(chance, kind.seconds)
+    if "down_s" in parameters:
+        parameters["down_s"] = _round(float(parameters["down_s"]) / bare.hurry)
+    for_s = 0.0 if kind.seconds is None else _round(_draw_span(chance, kind.seconds) / bare.hurry)
     if kind.seconds is AFTER_OPEN:
-        for_s = _round(for_s / bare.switches["venue_speed"])
+        for_s = _round(for_s * bare.hurry / bare.switches["venue_speed"])
     lasts_s, longest_s = for_s + tail_s(parameters), CHAOS_SHARE_MAX * (bare.chaos_s - QUIET_S)
     if lasts_s > longest_s:
         part = longest_s / lasts_s
