@@ -45,8 +45,8 @@ class SessionCalendar:
     """Regular sessions of the New York Stock Exchange from 1998 to 2030."""
 
     def __init__(self) -> None:
-        self._closed = _days(CLOSED_WEEKDAYS)
-        self._half = _days(HALF_DAYS)
+        self._closed = _CLOSED
+        self._half = _HALF
         self._known: dict[date, Session | None] = {}  # bounded by the days of the table
         self._stretch: _Stretch | None = None
 
@@ -164,6 +164,9 @@ def _is_open_by(reading: ClockReading, venue_ns: int) -> bool:
 
 def _days(table: dict[int, str]) -> frozenset[date]:
     return frozenset(date.fromisoformat(f"{year}-{day}") for year, text in table.items() for day in text.split())
+
+
+_CLOSED, _HALF = _days(CLOSED_WEEKDAYS), _days(HALF_DAYS)
 
 
 def _new_york_ns(day: date, at: time) -> Nanos:

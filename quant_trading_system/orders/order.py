@@ -212,8 +212,9 @@ class Order:
         counts for it.
         """
         executed = self.executed_quantity
-        unexplained = max(ZERO, self.shown_filled - executed)
-        rest = max(ZERO, max(self.quantity, self.echoed_quantity) - executed)
+        unexplained = self.shown_filled - executed if self.shown_filled > executed else ZERO
+        wanted = self.quantity if self.quantity >= self.echoed_quantity else self.echoed_quantity
+        rest = wanted - executed if wanted > executed else ZERO
         if self.status is Status.REPLACED and self.successor is None:
             return rest
         if self.status in TERMINAL or self.is_dormant:

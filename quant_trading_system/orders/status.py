@@ -26,6 +26,8 @@ class Status(Enum):
     REPLACED = auto()
     DROPPED = auto()
 
+    __hash__ = object.__hash__  # members are singletons; Enum's own hash of the name is asked for thousands of times
+
 
 class Trigger(Enum):
     SEND = auto()

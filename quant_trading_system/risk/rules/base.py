@@ -10,6 +10,7 @@ from quant_trading_system.core.values import ControlResult, OrderIntent
 from quant_trading_system.risk.context import RiskContext
 
 EXEMPT = "reduces exposure"
+DECIMALS_MAX = 4
 
 
 class Rule(Protocol):
@@ -70,7 +71,10 @@ def exempt(rule: Rule, measured: str = "") -> ControlResult:
 def amount(value: Decimal, unit: str) -> str:
     if not value.is_finite():
         return f"{value} {unit}".rstrip()
-    return f"{plain(value.quantize(Decimal('0.0001')) if -_exponent(value) > 4 else value)} {unit}".rstrip()
+    text = plain(value)
+    if len(text) - text.find(".") > DECIMALS_MAX + 1 and "." in text:
+        text = plain(value.quantize(Decimal("0.0001")))
+    return f"{text} {unit}" if unit else text
 
 
 def ratio(measured: Decimal, limit: Decimal) -> float | None:
@@ -82,8 +86,3 @@ def ratio(measured: Decimal, limit: Decimal) -> float | None:
 
 def seconds(age_s: float | None) -> str:
     return "never" if age_s is None else f"{age_s:.3f} s"
-
-
-def _exponent(value: Decimal) -> int:
-    exponent = value.as_tuple().exponent
-    return exponent if isinstance(exponent, int) else 0
