@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
+from types import MappingProxyType
 
 from quant_trading_system.orders.status import TABLE
 from tests.simulation.plan_kinds import KINDS, POINTS, REFUSALS
@@ -37,8 +38,16 @@ SOMETIMES: tuple[str, ...] = (
     "stop.placed", "stop.replaced", "stop.died", "replace_chain.followed", "crash.five_deep", "takeover",
 )  # fmt: skip
 
-UNMET_TRANSITIONS: frozenset[tuple[str, str]] = frozenset()
-"""Pairs of the order table that no seed can bring about, each with its reason beside it; unit tests hold them."""
+UNMET_BEFORE: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        # The gateway tells SENDING in the loop step of the first byte: no word of the broker finds an order READY.
+        "READY": ("SENDING", "DROPPED"),
+        # Nobody at the broker knows an order of which no byte left; one that hides until its absence is proven is no
+        # fault that can be told from absence, so none is planned.
+        "DROPPED": (),
+    }
+)
+"""States that no seed leaves but for those named; unit tests hold the other pairs of the order table."""
 
 
 def items() -> tuple[str, ...]:
@@ -93,4 +102,4 @@ def _refusals() -> Iterator[str]:
 def _transitions() -> Iterator[str]:
     """Every change of status that the table allows."""
     pairs = dict.fromkeys((before.name, after.name) for (before, _), after in TABLE.items() if before is not after)
-    return (f"transition.{before}.{after}" for before, after in pairs if (before, after) not in UNMET_TRANSITIONS)
+    return (f"transition.{before}.{after}" for before, after in pairs if after in UNMET_BEFORE.get(before, (after,)))
