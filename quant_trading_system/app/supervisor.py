@@ -175,6 +175,8 @@ class Supervisor:
             if not supervised.is_stopping:  # whoever cancelled it, nobody else would miss it (fault H5)
                 self._on_failure(TaskEnded(supervised.name, cancelled))
                 raise
+        except Exception as error:  # border: the watch itself failed; nobody would start the task again
+            self._on_failure(TaskEnded(supervised.name, error))
 
     async def _may_restart(self, supervised: Supervised, cause: BaseException | None) -> bool:
         supervised.is_hung = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from quant_trading_system.core.effects import Answer, CancelEverything, ClearLatch, EngageLatch
+from quant_trading_system.core.effects import Answer, CancelEverything, ClearLatch, EngageLatch, RequestReconciliation
 from quant_trading_system.core.events import OperatorAsked
 from quant_trading_system.core.types import StrategyId, Symbol
 from quant_trading_system.engine.desk import Desk
@@ -112,6 +112,8 @@ class Operators:
         symbol = Symbol(event.arguments.get("symbol", ""))
         if any(order.is_unknown for order in self._desk.orders.live(symbol)):
             freed = self._desk.orders.allow_absence(symbol)
+            if freed:
+                self._desk.emit(RequestReconciliation(reason="an order may be absent"))
             known = f"; that the broker has {freed} of them is not held against their absence any more" if freed else ""
             return False, f"{symbol} has an order whose fate is unknown{known}"
         if not self._desk.unlock_symbol(symbol, f"{event.operator}: {event.reason}"):

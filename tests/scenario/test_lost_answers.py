@@ -581,6 +581,5 @@ def test_a_person_may_let_an_order_be_absent_that_the_broker_only_seemed_to_have
     answer = floor.ask("unlock", symbol=str(SYMBOL), reason="the broker's desk says it has none")
     assert not answer.accepted
     assert "not held against their absence" in answer.text
-    floor.advance(PERIOD_S)
-    floor.advance(PERIOD_S)
+    floor.advance(PERIOD_S)  # two passes: one at once, one of the grid
     assert floor.status_of(floor.sent[0]) == "DROPPED"

@@ -51,8 +51,11 @@ class Allowed(Judge):
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._was_engaged = self._began_engaged = False
+        self._shown: set[str] = set()
+        """What this life was told to be open at the broker."""
 
     def on_start(self) -> None:
+        self._shown.clear()
         self._was_engaged, self._began_engaged = False, self._is_durably_engaged()
 
     def _is_durably_engaged(self) -> bool:
@@ -115,7 +118,8 @@ class Allowed(Judge):
     def _judge_reduction(self, approved: Approved) -> None:
         """What is said to reduce does: with all that is open on its side it stays within the position.
 
-        Nobody knows at once of an order that the owner gives in the app.
+        Nobody knows at once of an order that the owner gives in the app; nor of one whose intent a restored database
+        has lost, until a picture of the broker shows it.
         """
         if not approved.reduces_exposure:
             return
@@ -125,6 +129,7 @@ class Allowed(Judge):
         sign = 1 if intent.side is Side.SELL else -1
         believed = engine._desk.ledger.position(intent.symbol) * sign
         held = self.truth.position(intent.symbol) * sign
+        lost = self.world.losses.intents
         open_quantity = sum(
             (
                 (order.qty or Decimal(0)) - order.filled_qty
@@ -133,6 +138,7 @@ class Allowed(Judge):
                 and order.side == intent.side.value
                 and order.parent_id is None
                 and (order.source != "app" or engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is not None)
+                and ((order.client_order_id,) not in lost or order.client_order_id in self._shown)
             ),
             Decimal(0),
         )
@@ -189,6 +195,8 @@ class Allowed(Judge):
     # the state itself
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        if isinstance(event, BrokerSnapshot):
+            self._shown.update(order.client_order_id for order in event.open_orders)
         if isinstance(event, BrokerSnapshot | SnapshotFailed):
             self._judge_reconciler(effects)
         else:

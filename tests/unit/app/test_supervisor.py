@@ -228,3 +228,31 @@ def test_a_task_that_is_cancelled_alone_is_missed():
 
     run_virtual(scenario())
     assert [failure.name for failure in failures] == ["lonely"]
+
+
+@pytest.mark.fault("H5")
+@pytest.mark.parametrize("broken", ["permission", "wait"])
+def test_a_watch_that_fails_between_two_runs_stops_the_daemon_in_order(broken: str, monkeypatch: pytest.MonkeyPatch):
+    failures: list[TaskEnded] = []
+
+    async def run() -> None:
+        raise OSError("again")
+
+    async def permit(_name: str, _cause: BaseException | None) -> bool:
+        if broken == "permission":
+            raise RuntimeError("permission")
+        return True
+
+    async def wait(_seconds: float) -> None:
+        raise RuntimeError("wait")
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:  # nothing may reach it: it would cancel the ordered stop
+            Supervisor(group, on_failure=failures.append, permit=permit).start(
+                "worker", run, owner="test", is_critical=False
+            )
+
+    if broken == "wait":
+        monkeypatch.setattr("quant_trading_system.app.supervisor.asyncio.sleep", wait)
+    run_virtual(scenario())
+    assert [str(failure) for failure in failures] == [f"task worker ended: RuntimeError('{broken}')"]
