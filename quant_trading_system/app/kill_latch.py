@@ -7,8 +7,9 @@ for a copy may have been away when it was written; only a person's reset makes t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from quant_trading_system.app.inbox import Inbox, Lane
 from quant_trading_system.app.stamps import stamps
@@ -58,33 +59,57 @@ class KillLatch:
         self._wake = asyncio.Event()
         self._changes = 0
         self._resetting = asyncio.Lock()
-        """Held by a reset and by a reading that may repair, never by an engagement: that waits for nobody."""
+        """Held by a reset and by a reading that may repair, never by an engagement: its file waits for nobody."""
+        self._writing = asyncio.Lock()
+        """Held while row and mirror are written, for two seconds a store at most: the later word is written later."""
+        self._engagements = 0
+        """How many were asked for."""
 
     def wake(self) -> None:
         """Read the copies back now: a store that was gone is back."""
         self._wake.set()
 
-    async def engage(self, operator: str, reason: str) -> None:
-        """Write ENGAGED to the file, the database and Redis, each on its own: a failure stops none of them."""
+    def engage(self, operator: str, reason: str) -> Coroutine[Any, Any, None]:
+        """Write ENGAGED to the file, the database and Redis, each on its own: a failure stops none of them.
+
+        Asking counts, not the first step of the work: a reset that was asked for earlier writes nothing more.
+        """
+        self._engagements += 1
+        return self._engage(operator, reason)
+
+    def clear(self, operator: str, reason: str) -> Coroutine[Any, Any, None]:
+        """Write CLEAR in the opposite order, so that a crash in between leaves it engaged.
+
+        It ends where an engagement is asked for meanwhile: who says stop last must not find it lifted.
+        """
+        return self._clear(operator, reason, self._engagements)
+
+    async def _engage(self, operator: str, reason: str) -> None:
         self._changes += 1
         failpoint("latch.engage.before_file")
         self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)
         failpoint("latch.engage.after_file")
-        await self._write(Store.DATABASE, self._rows.engage(operator, reason), Latch.ENGAGED, reason)
-        failpoint("latch.engage.after_row")
-        await self._write(Store.REDIS, self._redis.write_latch(Latch.ENGAGED, reason), Latch.ENGAGED, reason)
-        failpoint("latch.engage.after_mirror")
+        async with self._writing:
+            await self._write(Store.DATABASE, self._rows.engage(operator, reason), Latch.ENGAGED, reason)
+            failpoint("latch.engage.after_row")
+            await self._write(Store.REDIS, self._redis.write_latch(Latch.ENGAGED, reason), Latch.ENGAGED, reason)
+            failpoint("latch.engage.after_mirror")
 
-    async def clear(self, operator: str, reason: str) -> None:
-        """Write CLEAR in the opposite order, so that a crash in between leaves it engaged."""
-        async with self._resetting:
+    async def _clear(self, operator: str, reason: str, engagements: int) -> None:
+        async with self._resetting, self._writing:
+            if self._engagements != engagements:
+                return
             self._changes += 1
             self._touched.unlink(missing_ok=True)
             failpoint("latch.clear.before_mirror")
             await self._write(Store.REDIS, self._redis.write_latch(Latch.CLEAR, reason), Latch.CLEAR, reason)
             failpoint("latch.clear.after_mirror")
+            if self._engagements != engagements:
+                return
             await self._write(Store.DATABASE, self._rows.clear(operator, reason), Latch.CLEAR, reason)
             failpoint("latch.clear.after_row")
+            if self._engagements != engagements:
+                return
             self._write_file(self._file.clear, operator, reason, Latch.CLEAR)
             failpoint("latch.clear.after_file")
 

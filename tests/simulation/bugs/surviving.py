@@ -18,8 +18,8 @@ BUGS = (
         rows="I9 E11 F1",
         text="engaging does not write the file and the row",
         path="app/kill_latch.py",
-        old='        self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)\n        failpoint("latch.engage.after_file")\n        await self._write(Store.DATABASE, self._rows.engage(operator, reason), Latch.ENGAGED, reason)',
-        new='        self._tell(Store.LATCH_FILE, Latch.ENGAGED, reason)\n        failpoint("latch.engage.after_file")\n        self._tell(Store.DATABASE, Latch.ENGAGED, reason)',
+        old='        self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)\n        failpoint("latch.engage.after_file")\n        async with self._writing:\n            await self._write(Store.DATABASE, self._rows.engage(operator, reason), Latch.ENGAGED, reason)',
+        new='        self._tell(Store.LATCH_FILE, Latch.ENGAGED, reason)\n        failpoint("latch.engage.after_file")\n        async with self._writing:\n            self._tell(Store.DATABASE, Latch.ENGAGED, reason)',
     ),
     Bug(
         name="clear-survives-a-crash-half-way",

@@ -210,6 +210,43 @@ def test_a_reset_is_not_undone_by_a_reading_in_its_middle(stores: Stores):
     assert (stores.file.read()[0], stores.rows.latch, stores.redis.latch) == (Latch.CLEAR, Latch.CLEAR, Latch.CLEAR)
 
 
+@pytest.mark.invariant("I9")
+@pytest.mark.parametrize("later_s", [0.0, 0.002, 0.006], ids=["at once", "mirror being written", "row being written"])
+def test_an_engagement_that_overtakes_a_reset_stands_in_every_copy(stores: Stores, later_s: float):
+    async def both() -> None:
+        reset = asyncio.get_running_loop().create_task(stores.latch.clear("alice", "looked at"))
+        await asyncio.sleep(later_s)
+        await asyncio.gather(stores.latch.engage("bob", "stop"), reset)
+
+    stores.engage()
+    run_virtual(both())
+    assert stores.file.read() == (Latch.ENGAGED, "bob: stop")
+    assert (stores.rows.latch, stores.redis.latch) == (Latch.ENGAGED, Latch.ENGAGED)
+    assert "latch_file CLEAR" not in stores.journal.lines
+    assert stores.told() == dict.fromkeys(Store, Latch.ENGAGED)
+
+
+@pytest.mark.invariant("I9")
+def test_a_reset_asked_for_before_an_engagement_changes_nothing_however_late_it_begins(stores: Stores):
+    reset = stores.latch.clear("alice", "looked at")
+    stores.engage()
+    run_virtual(reset)
+    assert (stores.file.read()[0], stores.rows.latch, stores.redis.latch) == (Latch.ENGAGED,) * 3
+
+
+@pytest.mark.invariant("I9")
+def test_a_reset_asked_for_while_an_engagement_is_written_clears_every_copy(stores: Stores):
+    async def both() -> None:
+        engagement = asyncio.get_running_loop().create_task(stores.latch.engage("bob", "stop"))
+        await asyncio.sleep(0.002)  # the file is written
+        await stores.latch.clear("alice", "looked at")
+        await engagement
+
+    run_virtual(both())
+    assert (stores.file.read()[0], stores.rows.latch, stores.redis.latch) == (Latch.CLEAR,) * 3
+    assert stores.told() == dict.fromkeys(Store, Latch.CLEAR)
+
+
 @pytest.mark.requirement("R043")
 def test_a_touched_file_is_seen_within_half_a_second_and_said_until_the_latch_is_engaged(stores: Stores):
     seen: list[str] = []
