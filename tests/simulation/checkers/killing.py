@@ -30,11 +30,14 @@ class Killing(Judge):
         self._asked_ns: int | None = None
         self._was_engaged = False
         self._is_reset = False
+        self._is_coming = False
+        """An engagement was asked for, and the file has not been seen to say so yet."""
         self._seen_ns = 0
 
     def on_start(self) -> None:
         """What was asked of the last life holds in this one."""
         self._look()
+        self._is_coming = False
         if self._asked_ns is not None and not self._is_engaged() and not self.notes.has_planned(*CANNOT_WRITE):
             self.notes.fail("I9", f"start {self.world.incarnation}", "killed, and the next life finds no copy of it")
 
@@ -52,6 +55,7 @@ class Killing(Judge):
         for effect in effects:
             if type(effect) is EngageLatch:
                 self._asked_ns, self._is_reset = self._asked_ns or self.world.mono_ns, False
+                self._is_coming = True
             elif type(effect) is ClearLatch:
                 self._asked_ns, self._is_reset = None, True
                 self._judge_reset(event.mono_ns)
@@ -70,8 +74,9 @@ class Killing(Judge):
         if self._was_engaged and CLEAR in raw and not self._is_reset:
             self.notes.fail("I9", f"file {self.world.incarnation}", "the latch file became CLEAR, and nobody reset it")
         if ENGAGED in raw:
-            self._is_reset = self._is_reset and self._was_engaged  # a reset is carried out copy by copy
-            self._was_engaged = True
+            # A reset is carried out copy by copy, and may be asked for before the engagement reached the file.
+            self._is_reset = self._is_reset and (self._was_engaged or self._is_coming)
+            self._was_engaged, self._is_coming = True, False
         elif CLEAR in raw:
             self._was_engaged = False
 

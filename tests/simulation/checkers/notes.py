@@ -259,6 +259,7 @@ class Notes:
         self.journal.begin(world.committed("fills").values(), world.committed("fill_corrections").values())
         for (client_order_id,) in world.losses.intents:
             self.story(client_order_id).status = ""  # forgotten, unless it comes back below
+        self._read_fates()
         self.hearing.locks = dict.fromkeys((symbol for symbol, _ in event.locks), world.mono_ns)
         for saved in event.orders:
             story = self.story(saved.client_order_id)
@@ -266,6 +267,15 @@ class Notes:
             story.status_ns = story.doubted_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
             story.passes_since_doubt = 0
+
+    def _read_fates(self) -> None:
+        """What became of orders in doubt while another daemon led. Nobody sees its steps: its committed word counts."""
+        rows = self.world.committed("orders")
+        for story in self.stories.values():
+            row = rows.get((story.client_order_id,))
+            if story.status == "UNKNOWN" and row is not None and row["is_final"]:
+                story.status, story.status_ns, story.is_final = row["status"], self.world.mono_ns, True
+                story.filled = row["filled_quantity"]
 
     def _on_stopping(self, _event: Stopping) -> None:
         self.hearing.is_stopping = True
