@@ -90,15 +90,15 @@ BUGS = (
         rows="I5 A13",
         text="shares that the broker believes to be ordered beyond ours do not count",
         path="orders/order.py",
-        old="        rest = max(ZERO, max(self.quantity, self.echoed_quantity) - executed)",
-        new="        rest = max(ZERO, self.quantity - executed)",
+        old="        wanted = self.quantity if self.quantity >= self.echoed_quantity else self.echoed_quantity",
+        new="        wanted = self.quantity",
     ),
     Bug(
         name="fills-of-final-orders-forgotten",
         rows="I5 C1",
         text="shares that a final status shows and no execution explains do not count",
         path="orders/order.py",
-        old="        unexplained = max(ZERO, self.shown_filled - executed)",
+        old="        unexplained = self.shown_filled - executed if self.shown_filled > executed else ZERO",
         new="        unexplained = ZERO",
     ),
     Bug(
