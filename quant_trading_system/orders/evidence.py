@@ -303,21 +303,29 @@ def _take_filled(work: Work, shown_filled: Decimal, *, is_pass: bool) -> bool:
     return True
 
 
+def _telling(shown: BrokerOrder, event_word: str | None) -> str:
+    """The word to go by: of an order that ended, a refused cancel tells no more than its end."""
+    if event_word is None or event_word not in EVENT_WORDS or shown.status in FINAL_WORDS:
+        return shown.status
+    return event_word
+
+
 def _take_status(work: Work, shown: BrokerOrder, event_word: str | None, *, is_pass: bool) -> None:
     order = work.order
-    trigger = EVENT_WORDS.get(event_word or "", meaning(shown.status))
+    word = _telling(shown, event_word)
+    trigger = EVENT_WORDS.get(word, meaning(word))
     is_news = shown.updated_ns > order.broker_updated_ns
     if order.status in TERMINAL and order.broker_status in FINAL_WORDS and not is_news:
         return  # a replay of what led here
     if trigger is Trigger.DOUBT:
         work.alert_once(Severity.CRITICAL, "unknown_status", f"the broker's word {shown.status!r}", key=shown.status)
         work.lock(f"unknown broker status {shown.status!r}")
-    if order.contradiction == (shown.status, shown.updated_ns):
+    if order.contradiction == (word, shown.updated_ns):
         return  # said, refused and reconciled before; a pass repeats it
     if trigger in PENDING and order.status not in SHOWN_LIVE and order.status not in BY_EVIDENCE:
         step(work, Trigger.LIVE)  # what waits for its cancel or its replacement is there
     if not step(work, trigger):
-        order.contradiction = (shown.status, shown.updated_ns)
+        order.contradiction = (word, shown.updated_ns)  # of an event's word: the status beside it stands
         return
     if trigger is Trigger.LAST_FILL and not is_pass:
         # whatever the number beside the word says; in a whole pass that number holds: shares may be taken back

@@ -163,7 +163,7 @@ class Order:
         self.acknowledged_ns: Nanos | None = None
         # doubts and cancels
         self.exists_at_broker = False  # by its own word, shown or not (fault A7)
-        self.contradiction: tuple[str, int] | None = None  # the final word that was refused last, and its stamp
+        self.contradiction: tuple[str, int] | None = None  # the word that was refused last, and its stamp
         self.unknown_since_mono_ns: MonoNanos | None = None
         self.asks = 0
         self.next_ask_mono_ns = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from msgspec import structs
 
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import AskOrder, CancelOrder
@@ -344,6 +345,23 @@ def test_somebody_elses_order_counts_and_belongs_to_nobody_here():
     again = desk.orders.apply(_frame(desk, foreign()))
     assert codes(again) == []
     assert desk.orders.adopt(foreign(), **desk.stamps) is outcome.order
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize(
+    ("status", "filled", "expected"),
+    [("filled", 5, Status.FILLED), ("canceled", 0, Status.CANCELED), ("new", 0, Status.WORKING)],
+)
+def test_an_order_first_seen_by_a_refused_cancel_is_what_the_status_beside_it_says(
+    status: str, filled: int, expected: Status
+):
+    desk = Desk()
+    shown = foreign(status=status, filled_quantity=Decimal(filled))
+    event = structs.replace(_frame(desk, shown), word="order_cancel_rejected")
+    desk.orders.apply(event)
+    outcome = desk.orders.observe(shown, **desk.stamps, source="pass")
+    assert outcome.order is not None
+    assert outcome.order.status is expected
 
 
 @pytest.mark.fault("K1")
