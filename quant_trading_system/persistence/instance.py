@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 from msgspec import Struct, structs
 
-from quant_trading_system.core.errors import SafetyRefusal
+from quant_trading_system.core.errors import SafetyRefusal, TemporaryFailure
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.persistence.database import Database, tried_again
 from quant_trading_system.persistence.files import write_atomically
@@ -71,6 +70,7 @@ async def check_instance(db: Database, *, mode: str, state_folder: Path, has_sch
     Raises:
         SafetyRefusal: the state directory knew another database, or the database belongs to another mode.
         StoreUnavailable: the database does not answer.
+        TemporaryFailure: it was restored, and that cannot be written down.
     """
     found = holder = None
     if has_schema:
@@ -85,8 +85,7 @@ async def check_instance(db: Database, *, mode: str, state_folder: Path, has_sch
         epoch = 0 if holder is None else holder.epoch
         why = why_restored(mark, token=instance.token, epoch=epoch, sequence=await newest_sequence(db))
         if why:  # starts that take the lease and die raise the epoch, until it proves nothing any more
-            with suppress(OSError):  # this start sees it all the same
-                write_high_water(state_folder, structs.replace(mark, suspected=why))
+            _suspect(state_folder, mark, why)
     return instance
 
 
@@ -159,6 +158,17 @@ async def renew_instance(db: Database, instance: Instance, reason: str, *, state
     write_high_water(state_folder, HighWater(token=token, former=former, epoch=floor, guards=guards, restored=reason))
     failpoint("instance.after_renewed_mark")
     return structs.replace(instance, token=token, former=former, restored=reason, raised_epoch=raised or 0)
+
+
+def _suspect(state_folder: Path, mark: HighWater, why: str) -> None:
+    """Remember it before the lease is taken: where that fails no start may destroy the proof."""
+    try:
+        write_high_water(state_folder, structs.replace(mark, suspected=why))
+    except OSError as error:
+        raise TemporaryFailure(
+            f"the database was restored ({why}), and {state_folder} cannot remember that: {error}",
+            fix="make room on its disk and start again",
+        ) from error
 
 
 def _known_mark(state_folder: Path) -> tuple[HighWater | None, str]:
