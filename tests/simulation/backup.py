@@ -20,13 +20,15 @@ MARK = f"{STATE_DIR}/high-water"
 class Losses(Struct, kw_only=True):
     """`intents` were committed once and are gone; `at_ns` is when (monotonic), `tokens` what the database was called.
 
-    `mark` is what the state directory knew then, where that proves that the database is an older one.
+    `mark` is what the state directory knew then, where that proves that the database is an older one; `guards` is the
+    newest row of the guards in the backup: one that comes after it was written by a life that knew the mark.
     """
 
     at_ns: int = 0
     intents: dict[Any, Mapping[str, Any]] = {}
     tokens: set[str] = set()
     mark: Mapping[str, Any] | None = None
+    guards: Mapping[str, Any] | None = None
     is_renewed: bool = True
     """Whether a life that came after the last restore has begun under a token of its own."""
 
@@ -42,6 +44,7 @@ def restore_database(world: World, age_s: float, *, has_mark: bool) -> None:
     losses.intents |= {key: row for key, row in before.items() if key not in now}
     losses.at_ns = world.mono_ns_now()
     losses.mark = _proving(world, world.disk.read(MARK))
+    losses.guards = next(reversed(list(world.committed("guards").values())), None)
     losses.is_renewed = losses.mark is None and not _shown_at_broker(world)
 
 

@@ -62,14 +62,15 @@ class Recovering(Judge):
     def _guards_of_before(self) -> Row | None:
         """What the guards knew last: by the rows, or by the state directory of a database that was taken back."""
         rows = list(self.world.committed("guards").values())
-        mark = self.world.losses.mark
-        if mark is not None and mark["guards"] is not None and (not rows or rows[-1]["seen_ns"] < mark["wall_ns"]):
+        losses = self.world.losses
+        mark, newest = losses.mark, rows[-1] if rows else None
+        if mark is not None and mark["guards"] is not None and newest == losses.guards:
             kept: Row = {
                 name: Decimal(value) if name.endswith("_usd") and value is not None else value
                 for name, value in mark["guards"].items()
             }
             return kept
-        return rows[-1] if rows else None
+        return newest
 
     def _judge_token(self) -> None:
         """A database that was taken back gives out no id under the name that it had (I3)."""
