@@ -29,9 +29,10 @@ from quant_trading_system.app.steps.strategies import strategies
 from quant_trading_system.app.supervisor import Supervisor, TaskEnded
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal, TemporaryFailure
-from quant_trading_system.core.events import Started, Stopping
+from quant_trading_system.core.events import Started, Stopping, TimerFired
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.types import NANOS_PER_SECOND, HealingAction
+from quant_trading_system.engine.timers import SECOND
 
 ORDERS_SETTLE_SECONDS_MAX = 4.0  # of the 10 s that an ordered stop may take
 TASKS_STOP_SECONDS_MAX = 2.0
@@ -180,6 +181,8 @@ class Daemon:
         self._is_ready = True
         parts.edge.settle_memory()
         parts.inbox.put(Started(**stamps(parts.clock)), Lane.OPERATOR)
+        # Orders wait for what a second measures, the day's loss for one; the timer's next may be a whole second away.
+        parts.inbox.put(TimerFired(name=SECOND, **stamps(parts.clock)), Lane.TIMERS)
         parts.is_ready = True
         parts.notifier.ready(parts.status_line())
         self._parts.edge.say(f"READY in {time.monotonic() - started_s:.1f} s · {parts.banner()}")

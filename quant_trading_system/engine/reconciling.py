@@ -67,7 +67,8 @@ class Reconciling:
         self._repairing = Repairing(desk, flow)
         self._pictures = Pictures(desk)
         self._last_activity_mono_ns = 0
-        self._good_pass_ns: Nanos | None = None
+        self.good_pass_ns: Nanos | None = None
+        """When the last good pass began, venue time."""
         self._deep_since_mono_ns: int | None = None
         self._has_left_out = False
         """Whether the last picture showed what a further one has to explain."""
@@ -81,10 +82,10 @@ class Reconciling:
     @property
     def reaches_back_ns(self) -> Nanos | None:
         """Since when, in venue time, the next pass must list orders and executions; None: as far as the start says."""
-        if self._good_pass_ns is None:
+        if self.good_pass_ns is None:
             return None
         is_deep = self._is_deep_wanted or self._has_unexplained_fills
-        return Nanos(self._desk.venue_ns - DEEP_NS) if is_deep else self._good_pass_ns
+        return Nanos(self._desk.venue_ns - DEEP_NS) if is_deep else self.good_pass_ns
 
     @property
     def _has_unexplained_fills(self) -> bool:
@@ -332,7 +333,7 @@ class Reconciling:
         self._note_foreign(event)
         self._end_locks(event, {difference.symbol for difference in differences})
         desk.good_pass_mono_ns = event.started_mono_ns
-        self._good_pass_ns = event.venue_ns if event.started_venue_ns is None else event.started_venue_ns
+        self.good_pass_ns = event.venue_ns if event.started_venue_ns is None else event.started_venue_ns
         desk.reconciliations += 1
         desk.drifts += drifts
         if repeat:

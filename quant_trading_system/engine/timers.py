@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quant_trading_system.core.effects import RequestReconciliation
 from quant_trading_system.core.events import TimerFired
-from quant_trading_system.core.types import MonoNanos, Severity, TimeInForce
+from quant_trading_system.core.types import NANOS_PER_SECOND, MonoNanos, Nanos, Severity, TimeInForce
 from quant_trading_system.engine.desk import Desk
 from quant_trading_system.engine.guarding import Guarding
 from quant_trading_system.engine.healing import Healing
@@ -17,6 +17,8 @@ from quant_trading_system.engine.trading import Trading
 
 TURN_SECONDS_MAX = 45.0
 """So long a session that opens waits for a pass of its own: a split must not look like a loss."""
+TOLD_NS_MIN = 300 * NANOS_PER_SECOND
+"""A pass that began so long after the open told it as well: the night is booked, and the day's prices are known."""
 SECOND = "second"
 RECONCILE = "reconcile"
 
@@ -81,13 +83,7 @@ class Timers:
         session = desk.session()
         if session.date == self._session_date or not session.is_open_by_calendar:
             return
-        if self._turn_mono_ns is None:  # what the broker booked overnight is to be known before anything is measured
-            self._turn_mono_ns = desk.mono_ns
-            desk.is_turning = True
-            desk.emit(RequestReconciliation(reason="a session opens"))
-            return
-        is_seen = desk.good_pass_mono_ns is not None and desk.good_pass_mono_ns >= self._turn_mono_ns
-        if not is_seen and desk.age_s(self._turn_mono_ns) < TURN_SECONDS_MAX:
+        if not self._is_night_told(session.open_ns):
             return
         desk.is_turning = False
         equity = desk.equity_usd()
@@ -98,6 +94,22 @@ class Timers:
         self._review_old_orders()
         desk.guards.begin_session(session.date, equity)
         self._guarding.record_guards()
+
+    def _is_night_told(self, open_ns: Nanos | None) -> bool:
+        """Whether a pass told what the broker booked overnight, or none came for too long: only then is measured.
+
+        A process that starts in the middle of a session read the broker on its way up, and trades without another pass.
+        """
+        desk, read_ns = self._desk, self._reconciling.good_pass_ns
+        if open_ns is not None and read_ns is not None and read_ns >= open_ns + TOLD_NS_MIN:
+            return True
+        if self._turn_mono_ns is None:
+            self._turn_mono_ns = desk.mono_ns
+            desk.is_turning = True
+            desk.emit(RequestReconciliation(reason="a session opens"))
+            return False
+        is_seen = desk.good_pass_mono_ns is not None and desk.good_pass_mono_ns >= self._turn_mono_ns
+        return is_seen or desk.age_s(self._turn_mono_ns) >= TURN_SECONDS_MAX
 
     def _review_old_orders(self) -> None:
         """An order of the day that outlived its day is for a person to look at: a cancel stuck, or a fate unknown."""

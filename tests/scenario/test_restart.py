@@ -10,9 +10,9 @@ from msgspec import structs
 
 from quant_trading_system.core.events import LatchSeen
 from quant_trading_system.core.records import GuardRecord
-from quant_trading_system.core.types import Direction, Latch, Store, Symbol, TradingState
+from quant_trading_system.core.types import Direction, Latch, Nanos, Store, Symbol, TradingState
 from quant_trading_system.risk.limits import RiskLimits
-from tests.support.floor import MOMENTUM, REVERSION, SYMBOL, Floor, failed, scripted_floor
+from tests.support.floor import MOMENTUM, MORNING, OPEN, REVERSION, SYMBOL, Floor, failed, scripted_floor
 
 MSFT = Symbol("MSFT")
 TIGHT_DAY = RiskLimits(daily_loss_soft_fraction=Decimal("0.0003"), daily_loss_hard_fraction=Decimal("0.001"))
@@ -63,6 +63,22 @@ def test_what_stopped_trading_still_does_after_a_restart(halt: Callable[[Floor],
     heir.decide(Direction.LONG, strategy=REVERSION, price=heir.prices[SYMBOL])
     assert "trading_state" in failed(heir.decisions[-1])
     assert heir.posted == []
+
+
+@pytest.mark.fault("E7")
+@pytest.mark.parametrize(("start_ns", "waits"), [(MORNING, False), (OPEN, True)])
+def test_a_restart_within_a_session_knows_the_days_loss_in_its_first_second(start_ns: Nanos, waits: bool):
+    """Soon after the open the pass of the start may have come before the day's prices: another one is waited for."""
+    floor = scripted_floor(start_ns=start_ns)
+    floor.advance(60)
+    heir = floor.crash(down_seconds=1)
+    heir.start()
+    passes = heir.engine.view().reconciliations
+    heir.advance(1)
+    assert (heir.engine.view().money.day_loss_ratio is None) is waits
+    assert heir.engine.view().reconciliations - passes == waits
+    heir.advance(1)
+    assert heir.engine.view().money.day_loss_ratio == 0
 
 
 @pytest.mark.requirement("R063")

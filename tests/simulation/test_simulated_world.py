@@ -107,6 +107,28 @@ def test_a_day_without_faults_trades_and_agrees_with_the_broker_at_its_end():
     assert stored == [{each.symbol: each.qty for each in world.exchange._books.positions()}]
 
 
+def test_a_daemon_that_is_ready_again_knows_the_days_loss_without_another_second():
+    """READY means that orders may leave; until the day's loss was measured control P29 refuses them."""
+    world = World(Plan(seed=11, faults=(Fault("crash", AFTER_TRADES_S, 0.0, {"down_s": 5.0}),)), ends_s=SHORT_S)
+    measured: list[object] = []
+    lives: set[int] = set()
+
+    def look() -> None:
+        process = world.process
+        if process is not None and process.engine is not None and process.parts.is_ready and id(process) not in lives:
+            lives.add(id(process))
+            engine = process.engine
+            world.loop.call_later(
+                0.05, lambda: measured.append(engine.view().money.day_loss_ratio), context=world.context
+            )
+        world.loop.call_later(0.01, look, context=world.context)
+
+    world.loop.call_later(0.0, look, context=world.context)
+    world.run()
+    assert len(measured) == 2
+    assert None not in measured
+
+
 def _shares(world: World) -> dict[str, object]:
     assert world.engine is not None, "the daemon lives at the end"
     return {str(view.symbol): view.quantity for view in world.engine.view().positions if view.quantity}
