@@ -57,7 +57,16 @@ class Recovering(Judge):
         self._judge_rest(event)
         self._judge_token()
         self._guards = self._guards_of_before()
+        self._forget_untold()
         self._judge_first(effects)
+
+    def _forget_untold(self) -> None:
+        """A pause ends with the life that was told of it, where that one has stored no word of its guards since.
+
+        It had lost its database, or its lead: what others write later knows nothing of it.
+        """
+        if self._guards is None or (self._paused_ns is not None and self._guards["seen_ns"] <= self._paused_ns):
+            self._paused_ns = None
 
     def _guards_of_before(self) -> Row | None:
         """What the guards knew last: by the rows, or by the state directory of a database that was taken back."""

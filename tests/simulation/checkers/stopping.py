@@ -1,7 +1,8 @@
 """Whether protective stops are equal to what strategies hold, once the faults are over (control P34, design Orders 7).
 
 Where strategies declare stops, the broker holds one for the whole shares that they hold net, and none for what nobody
-holds. By then each had a minute and more to be placed, resized or cancelled.
+holds. By then each had a minute and more to be placed, resized or cancelled. A control for each strategy (P34) asks for
+its own whole shares: fractions of several, left by a split, make no share that one of them could sell.
 """
 
 from __future__ import annotations
@@ -39,10 +40,10 @@ class Stopping(Judge):
         engine = self.world.engine
         assert engine is not None, "looked at before"
         books = engine._desk.ledger.books(Symbol(symbol))
-        held, there = ZERO, self.truth.position(symbol)
-        for strategy, book in books.items():
-            held += ZERO if strategy == EXTERNAL else book.quantity
-        wanted = min(abs(held), abs(there)) // 1 if held * there > ZERO else ZERO
+        own = [book.quantity for strategy, book in books.items() if strategy != EXTERNAL]
+        held, there = sum(own, ZERO), self.truth.position(symbol)
+        whole = sum((abs(quantity) // 1 for quantity in own if quantity * held > ZERO), ZERO)
+        wanted = min(abs(held) // 1, abs(there) // 1, whole) if held * there > ZERO else ZERO
         if not stops and self._is_hindered(symbol):
             return
         if stops != ([wanted] if wanted > ZERO else []):
