@@ -85,7 +85,8 @@ class Wire(Judge):
             text = f"{client_order_id} was sent by incarnation {tap.incarnation}, approved in {story.life}"
             notes.fail("I2", client_order_id, text)
         self._judge_fields(client_order_id, fields, row, story)
-        self._judge_identity(client_order_id, row, is_living=tap.incarnation == self.world.incarnation)
+        is_living = tap.incarnation == self.world.incarnation and tap.sent_mono_ns > self.world.losses.at_ns
+        self._judge_identity(client_order_id, row, is_living=is_living)
 
     def _judge_fields(self, client_order_id: str, fields: dict[str, object], row: Row, story: Story) -> None:
         intent = None if story.approved is None else story.approved.intent
