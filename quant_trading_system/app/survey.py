@@ -54,6 +54,8 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
         parts.lease.adopt_epoch(parts.instance.raised_epoch)
     let_be = frozenset(order.client_order_id for order in found.foreign)
     if not parts.instance.restored:
+        if restored.guards is None and not restored.is_first_start:  # the first start on a restored one died too soon
+            restored = structs.replace(restored, guards=_later_guards(parts, None))
         return restored, let_be
     parts.edge.say(f"      the database was restored: {parts.instance.restored}")
     if lost:
