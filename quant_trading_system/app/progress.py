@@ -27,6 +27,9 @@ class Progress:
         self._sequence = 0
         self._guards: RestoredGuards | None = None
         self._written: HighWater | None = None
+        self._are_guards_told = False
+        self._are_guards_stored = False
+        """Whether guards of this life are committed: until then a restored database does not know what stands."""
 
     async def begin(self, guards: RestoredGuards | None) -> None:
         """Start from what the database holds now."""
@@ -38,6 +41,7 @@ class Progress:
         if isinstance(record, GuardRecord):
             names = RestoredGuards.__struct_fields__
             self._guards = RestoredGuards(**{name: getattr(record, name) for name in names})
+            self._are_guards_told = True
         elif isinstance(record, OrderRecord) and record.sent_ns is not None:
             parsed = parse(record.client_order_id)
             if parsed is not None and is_ours(record.client_order_id, self._parts.instance.token):
@@ -46,6 +50,8 @@ class Progress:
     async def run(self) -> None:
         """Write what changed, every few seconds, until cancelled."""
         while True:
+            if self._are_guards_told and not self._parts.writer.depth:
+                self._are_guards_stored = True
             await asyncio.to_thread(self.write)  # an fsync may take longer than the loop may stand
             self._parts.supervisor.beat("high-water", PERIOD_S)
             await asyncio.sleep(PERIOD_S)
@@ -60,6 +66,7 @@ class Progress:
             sequence=self._sequence,
             guards=self._guards,
             wall_ns=parts.clock.wall_ns(),
+            restored="" if self._are_guards_stored else parts.instance.restored,
         )
         if self._written is not None and structs.replace(self._written, wall_ns=mark.wall_ns) == mark:
             return

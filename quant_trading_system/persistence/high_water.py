@@ -32,7 +32,7 @@ class HighWater(Struct, frozen=True, kw_only=True):
     suspected: str = ""
     """Why a start found an older database before it took the lease, which raises its epoch; "" once it was renewed."""
     restored: str = ""
-    """Why the database counts as restored, until a start got as far as trading: starts in between may have died."""
+    """Why the database counts as restored, until a start that got as far as trading has stored its guards there."""
 
 
 class Damaged(Exception):
