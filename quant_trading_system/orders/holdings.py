@@ -137,6 +137,8 @@ class _Comparison:
         """What the broker says it did to the shares of a symbol, against what it shows."""
         believed, held = self._expected.get(symbol, ZERO), self._held(symbol)
         told = sum((shares_moved(each) for each in activities), ZERO)
+        if believed * held < ZERO < believed * (believed + told):
+            held = believed + told  # none of them turns long into short: that is another difference, and told as one
         gap = held - believed
         is_fraction_off = gap * told > ZERO and abs(gap - told) < ONE  # of a share, paid in cash
         self._expected[symbol] = held
