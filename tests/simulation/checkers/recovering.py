@@ -65,7 +65,8 @@ class Recovering(Judge):
 
         It had lost its database, or its lead: what others write later knows nothing of it.
         """
-        if self._guards is None or (self._paused_ns is not None and self._guards["seen_ns"] <= self._paused_ns):
+        stored_ns = 0 if self._guards is None else self._guards.get("seen_ns", 0)  # none in the mark of a restored one
+        if self._paused_ns is not None and stored_ns <= self._paused_ns:
             self._paused_ns = None
 
     def _guards_of_before(self) -> Row | None:
