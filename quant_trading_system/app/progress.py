@@ -50,15 +50,19 @@ class Progress:
     async def run(self) -> None:
         """Write what changed, every few seconds, until cancelled."""
         while True:
-            if self._are_guards_told and not self._parts.writer.depth:
-                self._are_guards_stored = True
             await asyncio.to_thread(self.write)  # an fsync may take longer than the loop may stand
             self._parts.supervisor.beat("high-water", PERIOD_S)
             await asyncio.sleep(PERIOD_S)
 
+    def write_last(self) -> None:
+        """Write once more when all that waited is stored; nothing where no start came so far as to write."""
+        if self._written is not None:
+            self.write()
+
     def write(self) -> None:
         """Write now. A file that cannot be written is said, and stops nothing: the broker's orders tell as well."""
         parts = self._parts
+        self._are_guards_stored = self._are_guards_stored or (self._are_guards_told and not parts.writer.depth)
         mark = HighWater(
             token=parts.instance.token,
             former=parts.instance.former,

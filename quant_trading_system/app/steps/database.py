@@ -103,6 +103,7 @@ async def _flush(parts: Parts) -> None:
     failpoint("stop.before_flush")
     if not await parts.writer.flush(FLUSH_SECONDS_MAX):
         parts.log.error("records_not_stored", waiting=parts.writer.depth, waited_s=FLUSH_SECONDS_MAX)
+    parts.progress.write_last()
 
 
 async def _address(parts: Parts, stack: AsyncExitStack) -> tuple[str, str]:
