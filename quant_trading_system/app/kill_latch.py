@@ -45,6 +45,7 @@ class KillLatch:
         redis: RedisState,
         inbox: Inbox,
         clock: Clock,
+        refusal_to_clear: Callable[[], str | None] = lambda: None,
         period_s: float = WATCH_PERIOD_S,
         read_period_s: float = READ_PERIOD_S,
     ) -> None:
@@ -54,6 +55,7 @@ class KillLatch:
         self._redis = redis
         self._inbox = inbox
         self._clock = clock
+        self._refusal_to_clear = refusal_to_clear
         self._period_s = period_s
         self._ticks_to_read = max(1, round(read_period_s / period_s))
         self._wake = asyncio.Event()
@@ -80,7 +82,9 @@ class KillLatch:
     def clear(self, operator: str, reason: str) -> Coroutine[Any, Any, None]:
         """Write CLEAR in the opposite order, so that a crash in between leaves it engaged.
 
-        It ends where an engagement is asked for meanwhile: who says stop last must not find it lifted.
+        It ends where an engagement is asked for meanwhile: who says stop last must not find it lifted. So it does
+        where this daemon leads no more: the word of a person may have waited in a process that stood still, and what
+        the one that leads now knows of books and orders has not been asked.
         """
         return self._clear(operator, reason, self._engagements)
 
@@ -97,21 +101,30 @@ class KillLatch:
 
     async def _clear(self, operator: str, reason: str, engagements: int) -> None:
         async with self._resetting, self._writing:
-            if self._engagements != engagements:
+            if self._is_void(engagements):
                 return
             self._changes += 1
             self._touched.unlink(missing_ok=True)
             failpoint("latch.clear.before_mirror")
             await self._write(Store.REDIS, self._redis.write_latch(Latch.CLEAR, reason), Latch.CLEAR, reason)
             failpoint("latch.clear.after_mirror")
-            if self._engagements != engagements:
+            if self._is_void(engagements):
                 return
             await self._write(Store.DATABASE, self._rows.clear(operator, reason), Latch.CLEAR, reason)
             failpoint("latch.clear.after_row")
-            if self._engagements != engagements:
+            if self._is_void(engagements):
                 return
             self._write_file(self._file.clear, operator, reason, Latch.CLEAR)
             failpoint("latch.clear.after_file")
+
+    def _is_void(self, engagements: int) -> bool:
+        """Whether a reset must not go on. Why it did not is told with what the file says, unless it is overtaken."""
+        if self._engagements != engagements:
+            return True
+        refusal = self._refusal_to_clear()
+        if refusal is not None:
+            self._tell(Store.LATCH_FILE, self._file.read()[0], f"the reset was not carried out: {refusal}")
+        return refusal is not None
 
     async def read_all(self) -> dict[Store, Latch]:
         """Read the three copies, repair those that lack what the others know, and tell the engine each."""

@@ -195,6 +195,12 @@ class Lease:
         """
         self.epoch = max(self.epoch, epoch)
 
+    def note_refused(self, epoch: int) -> None:
+        """The database refused a write of this epoch: another daemon may lead, and what is urgent is its matter now."""
+        if epoch == self.epoch:
+            self._term_mono_ns = 0
+            self._lost(None)
+
     async def release(self) -> None:
         """Give the lease back, so that the next daemon need not wait. Never fails: closing the session frees it too."""
         self._is_released = True

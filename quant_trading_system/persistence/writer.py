@@ -46,6 +46,7 @@ class BehindWriter:
     Args:
         fence: the lease's epoch, or None where no lease guards the database; a batch of a stale epoch is refused.
         on_health: told when writing starts to fail and when it works again.
+        on_stale: told of the epoch that the database refused, since another daemon took the lease.
         on_overflow: told how many records were just dropped, and whether orders or fills were among them.
         on_rejected: told of a record that the database will never take.
         on_write_seconds: how long a batch took.
@@ -60,6 +61,7 @@ class BehindWriter:
         *,
         fence: Fence = lambda: None,
         on_health: OnHealth = lambda _up, _detail: None,
+        on_stale: Callable[[int], None] = lambda _epoch: None,
         on_overflow: OnOverflow = lambda _count, _is_critical: None,
         on_rejected: OnRejected = lambda _record, _detail: None,
         on_write_seconds: Callable[[float], None] = lambda _seconds: None,
@@ -72,6 +74,7 @@ class BehindWriter:
         self._db = db
         self._fence = fence
         self._on_health = on_health
+        self._on_stale = on_stale
         self._on_overflow = on_overflow
         self._on_rejected = on_rejected
         self._on_write_seconds = on_write_seconds
@@ -187,6 +190,7 @@ class BehindWriter:
                 self._set_health(False, error.detail)
                 return False
             except StaleEpoch as error:
+                self._on_stale(error.epoch)
                 self._set_health(False, str(error))
                 return False
             except (asyncpg.PostgresError, TimeoutError) as error:

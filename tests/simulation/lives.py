@@ -109,13 +109,13 @@ class Lives:
             self.feed.disconnect(other.life)
             self.database.drop_sessions(other.life.number)
 
-    def _succeed(self, standby: Process) -> None:
-        """A standby leads: it is the daemon now, whatever the one before it believes."""
+    def _succeed(self, leader: Process) -> None:
+        """A standby leads, or a start beside which one had led: it is the daemon now, whatever the others believe."""
+        (self._standbys if leader in self._standbys else self._former).remove(leader)
         if self.process is not None:
             self._former.append(self.process)
-        self._standbys.remove(standby)
-        self.process, self.engine = standby, None
-        self.incarnation = standby.life.number
+        self.process, self.engine = leader, None
+        self.incarnation = leader.life.number
         self.trace("takes over")
         self.reach("takeover")
         self.checkers.on_crash()
@@ -229,10 +229,10 @@ class Lives:
 
     def on_failpoint(self, name: str) -> None:
         """Some process passes a failpoint."""
-        if name == LEADS and self._standbys:
-            for standby in list(self._standbys):
-                if standby.life is LIFE.get():
-                    in_life(None).run(self._succeed, standby)
+        if name == LEADS and (self._standbys or self._former):
+            for process in (*self._standbys, *self._former):
+                if process.life is LIFE.get():
+                    in_life(None).run(self._succeed, process)
         if name not in self._waiting or self.process is None or LIFE.get() is not self.process.life:
             return
         for waiting in list(self._waiting[name]):

@@ -61,6 +61,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             parts.database,
             on_health=lambda is_up, detail: parts.tell_store(Store.DATABASE, is_up, detail),
             fence=lambda: parts.lease.epoch,
+            on_stale=parts.lease.note_refused,
             on_overflow=lambda count, is_critical: _note_overflow(parts, count, is_critical),
             on_rejected=lambda record, detail: parts.log.error(
                 "record_rejected", kind=type(record).__name__, detail=detail

@@ -42,6 +42,7 @@ async def redis(parts: Parts) -> AsyncIterator[str]:
             redis=parts.redis,
             inbox=parts.inbox,
             clock=parts.clock,
+            refusal_to_clear=lambda: None if parts.lease.is_held else "the single-writer lease is not held",
             period_s=parts.edge.periods.latch_s,
             read_period_s=parts.edge.periods.latch_read_s,
         )

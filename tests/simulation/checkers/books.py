@@ -180,7 +180,7 @@ class Books(Judge):
     # at the end
 
     def at_end(self) -> None:
-        if not self.notes.is_quiet or self.notes.waits_for_a_person:
+        if not self.notes.is_quiet or self.notes.waits_for_a_person or not self.notes.had_time_to_agree:
             return
         stored = Journal()
         stored.begin(self.world.committed("fills").values(), self.world.committed("fill_corrections").values())

@@ -17,12 +17,8 @@ from quant_trading_system.core.types import Latch, Severity, TradingState
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.orders.order import Order
 from tests.simulation.checkers.judge import Judge
-from tests.simulation.checkers.notes import SECOND_NS, Notes
+from tests.simulation.checkers.notes import AGREED_S, SECOND_NS, START_S, Notes
 
-AGREED_S = 2 * 15.0 + 5.0
-"""Two periods of reconciliation and five seconds (I15)."""
-START_S = 8.0
-"""A life that began lately had to start first."""
 CENT = Decimal("0.01")
 MARKETS = frozenset({"stop_executed", "stop_missing"})
 """Alerts that tell what the market did: a quiet day has stops that trade."""
@@ -58,7 +54,6 @@ class Ending(Judge):
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
-        self._born_s = 0.0
         self._books_agreed_s: float | None = None
         self._orders_agreed_s: float | None = None
         self._known_s: float | None = None
@@ -69,9 +64,6 @@ class Ending(Judge):
     @property
     def _chaos_s(self) -> float:
         return self.world.ends_s - self.world.plan.heal_s
-
-    def on_start(self) -> None:
-        self._born_s = self.world.elapsed_s
 
     def on_exit(self, code: int) -> None:
         """A process ended by itself: with a reason that the plan holds, and never of a bug."""
@@ -133,17 +125,18 @@ class Ending(Judge):
         rows = [] if self.notes.waits_for_a_person else list(self._gaps_of_rows())
         stored = f"{rows[0]} ({len(rows)} such rows)" if rows else ""
         asked_s = (
-            self._born_s + START_S + AGREED_S + self.world.plan.quarantine_s
+            self.notes.born_s + START_S + AGREED_S + self.world.plan.quarantine_s
         )  # until then a young life may have doubts
         is_strict = asked_s <= self.world.ends_s
-        for gap in (self._gap_of_books(engine), self._gap_of_orders(engine, is_strict=is_strict), stored):
+        books = self._gap_of_books(engine) if self.notes.had_time_to_agree else ""
+        for gap in (books, self._gap_of_orders(engine, is_strict=is_strict), stored):
             if gap:
                 self.notes.fail("I15", f"end {gap[:40]}", f"at the end {gap}")
 
     # convergence
 
     def _judge_times(self, engine: Engine) -> None:
-        begin_s = max(self._chaos_s, self._born_s + START_S)
+        begin_s = max(self._chaos_s, self.notes.born_s + START_S)
         limit_s = begin_s + AGREED_S
         if limit_s > self.world.ends_s:
             return

@@ -54,6 +54,7 @@ class Killing(Judge):
         self._seen_ns = self.world.mono_ns
         for effect in effects:
             if type(effect) is EngageLatch:
+                self._look()  # a reset that was carried out since the last look is none of this engagement
                 self._asked_ns, self._is_reset = self._asked_ns or self.world.mono_ns, False
                 self._is_coming = True
             elif type(effect) is ClearLatch:

@@ -42,6 +42,10 @@ from tests.simulation.checkers.seam import Truth, World
 SECOND_NS = 1_000_000_000
 QUIET_S = 16.0
 """A period of reconciliation, and a second for the stores."""
+AGREED_S = 2 * 15.0 + 5.0
+"""Two periods of reconciliation and five seconds (I15)."""
+START_S = 8.0
+"""A life that began lately had to start first."""
 
 
 class Story(Struct):
@@ -100,6 +104,8 @@ class Notes:
         """The newest epoch each incarnation was told it holds."""
         self.lease_epochs: dict[int, tuple[int, str]] = {}
         """Every epoch of the lease among the committed rows: when it was first seen there, and whose it was."""
+        self.born_s = 0.0
+        """When the life that is watched began."""
         self._failed: set[tuple[str, str]] = set()
         self._events = MappingProxyType(
             {
@@ -151,6 +157,12 @@ class Notes:
         return self.world.exchange.now_ns - newest_ns > QUIET_S * speed * SECOND_NS
 
     @property
+    def had_time_to_agree(self) -> bool:
+        """Whether this life saw the two passes in which books must agree; one may begin seconds before the end, where
+        a person's reset let another end that waited for it."""
+        return self.born_s + START_S + AGREED_S <= self.world.ends_s
+
+    @property
     def waits_for_a_person(self) -> bool:
         """The database's re-openings of the day are used up: what is to be stored waits in memory, and it is said."""
         engine, lease = self.world.engine, self.hearing.lease
@@ -179,6 +191,7 @@ class Notes:
 
     def begin_life(self) -> None:
         """A process starts: it has heard nothing."""
+        self.born_s = self.world.elapsed_s
         self.hearing = Hearing()
         self.hearing.latches = dict.fromkeys(Store, Latch.MISSING)
         self.hearing.streams = dict.fromkeys(Stream, False)
@@ -257,8 +270,7 @@ class Notes:
         self.hearing.restored = event
         world = self.world
         self.journal.begin(world.committed("fills").values(), world.committed("fill_corrections").values())
-        for (client_order_id,) in world.losses.intents:
-            self.story(client_order_id).status = ""  # forgotten, unless it comes back below
+        self._forget_lost()
         self._read_fates()
         self.hearing.locks = dict.fromkeys((symbol for symbol, _ in event.locks), world.mono_ns)
         for saved in event.orders:
@@ -267,6 +279,15 @@ class Notes:
             story.status_ns = story.doubted_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
             story.passes_since_doubt = 0
+
+    def _forget_lost(self) -> None:
+        """What a restored database has no row of, unless it comes back: also a record whose intent was never stored."""
+        losses, rows = self.world.losses, self.world.committed("orders")
+        for (client_order_id,) in losses.intents:
+            self.story(client_order_id).status = ""
+        for story in self.stories.values():
+            if losses.at_ns and story.status == "UNKNOWN" and (story.client_order_id,) not in rows:
+                story.status = ""
 
     def _read_fates(self) -> None:
         """What became of orders in doubt while another daemon led. Nobody sees its steps: its committed word counts."""

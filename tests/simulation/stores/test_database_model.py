@@ -98,6 +98,36 @@ def test_an_intent_without_a_lease_is_refused():
     on_model(script)
 
 
+@pytest.mark.fault("K2")
+@pytest.mark.invariant("I25")
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_writer_whose_epoch_is_refused_ends_the_lease_for_what_is_urgent_as_well(is_heard: bool):
+    async def script(model: DatabaseModel, db: Database) -> None:
+        lease = await take_lease(db)
+        for session in list(model.advisory.values()):
+            session.vanish()
+        other = Lease(db, "A", holder="other")
+        assert await other.acquire() == lease.epoch + 1
+        assert lease.is_held, "nobody told it yet"
+        told = lease.note_refused if is_heard else lambda _epoch: None
+        writer = BehindWriter(db, name="w", fence=lambda: lease.epoch, on_stale=told)
+        writer.put(an_audit())
+        assert not await writer.flush(0.5)
+        assert lease.is_held is not is_heard
+        assert (lease.refusal_to_cancel(is_urgent=True) is not None) is is_heard
+
+    on_model(script)
+
+
+def test_a_refused_epoch_that_was_given_up_since_is_no_news():
+    async def script(model: DatabaseModel, db: Database) -> None:
+        lease = await take_lease(db)
+        lease.note_refused(lease.epoch - 1)
+        assert lease.is_held
+
+    on_model(script)
+
+
 @pytest.mark.fault("F4")
 @pytest.mark.invariant("I31")
 @pytest.mark.parametrize(("kind", "is_stored"), [(Kind.CUT_BEFORE, False), (Kind.CUT_AFTER, True)])

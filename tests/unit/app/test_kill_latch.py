@@ -28,6 +28,7 @@ class Stores:
         self.rows = ScriptedLatchStore(ROWS, self.journal)
         self.redis = ScriptedLatchStore(MIRROR, self.journal)
         self.inbox = Inbox()
+        self.refusals: list[str | None] = []
         self.latch = KillLatch(
             file=self.file,
             touched=self.touched,
@@ -35,6 +36,7 @@ class Stores:
             redis=self.redis,  # type: ignore[arg-type]
             inbox=self.inbox,
             clock=LoopClock(),
+            refusal_to_clear=lambda: self.refusals.pop(0) if self.refusals else None,
         )
 
     def engage(self) -> dict[Store, Latch]:
@@ -232,6 +234,24 @@ def test_a_reset_asked_for_before_an_engagement_changes_nothing_however_late_it_
     stores.engage()
     run_virtual(reset)
     assert (stores.file.read()[0], stores.rows.latch, stores.redis.latch) == (Latch.ENGAGED,) * 3
+
+
+@pytest.mark.invariant("I9")
+@pytest.mark.fault("K2")
+@pytest.mark.parametrize("copies_cleared", [0, 1, 2])
+def test_a_reset_ends_where_this_daemon_leads_no_more_and_says_so(stores: Stores, copies_cleared: int):
+    stores.engage()
+    stores.refusals = [*[None] * copies_cleared, "not the leader"]
+    run_virtual(stores.latch.clear("alice", "looked at"))
+    assert stores.file.read()[0] is Latch.ENGAGED
+    assert (stores.redis.latch, stores.rows.latch) == (
+        Latch.CLEAR if copies_cleared > 0 else Latch.ENGAGED,
+        Latch.CLEAR if copies_cleared > 1 else Latch.ENGAGED,
+    )
+    said = [event for event in drain(stores.inbox) if isinstance(event, LatchSeen) and event.store is FILE]
+    assert [(event.latch, event.reason) for event in said] == [
+        (Latch.ENGAGED, "the reset was not carried out: not the leader")
+    ]
 
 
 @pytest.mark.invariant("I9")
