@@ -26,6 +26,7 @@ from quant_trading_system.app.steps.observability import observability
 from quant_trading_system.app.steps.redis import redis
 from quant_trading_system.app.steps.risk import risk
 from quant_trading_system.app.steps.strategies import strategies
+from quant_trading_system.app.stop_limit import STOP_SECONDS_MAX, STOP_WITH_SERVERS_SECONDS_MAX, where
 from quant_trading_system.app.supervisor import Supervisor, TaskEnded
 from quant_trading_system.app.waiting import wait_until
 from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal, TemporaryFailure
@@ -143,6 +144,11 @@ class Daemon:
             return
         self._stop_reason = reason
         self._stopping.set()
+        self._parts.edge.end_within(
+            self._stop_seconds_max(),
+            exit_code=lambda: ExitCode.TEMPORARY if self._failure is None else self._failure.exit_code,
+            describe=self._describe_stop,
+        )
         if not self._is_ready and self._serving is not None:
             self._serving.cancel()
 
@@ -150,6 +156,18 @@ class Daemon:
         """Stop in order, then end with the error's exit code."""
         self._failure = self._failure or error
         self.request_stop(error.message)
+
+    def _stop_seconds_max(self) -> float:
+        loaded = getattr(self._parts, "loaded", None)
+        if loaded is None or None not in (loaded.settings.database.url, loaded.settings.redis.url):
+            return STOP_SECONDS_MAX
+        return STOP_WITH_SERVERS_SECONDS_MAX
+
+    def _describe_stop(self) -> str:
+        """What a stop that does not end waits for."""
+        tasks = [each.name for each in list(self._parts.supervisor.tasks.values()) if not each.has_ended]
+        place = "" if self._serving is None else where(self._serving)
+        return f"it stands in {place or 'its end'}; tasks that still run: {', '.join(tasks) or 'none'}"
 
     def _mono_s(self) -> float:
         return self._parts.clock.mono_ns() / NANOS_PER_SECOND

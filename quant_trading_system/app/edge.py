@@ -18,6 +18,7 @@ import click
 from quant_trading_system.adapters.alpaca.http import AlpacaHttp
 from quant_trading_system.adapters.alpaca.streaming import Socket, StreamSettings, open_socket
 from quant_trading_system.app.kill_latch import READ_PERIOD_S, WATCH_PERIOD_S
+from quant_trading_system.app.stop_limit import end_within
 from quant_trading_system.engine.build import build_engine
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.persistence import schema
@@ -104,6 +105,7 @@ class Edge:
     writer_name: str | None = None
     say: Callable[[str], None] = say
     settle_memory: Callable[[], None] = settle_memory
+    end_within: Callable[..., None] = end_within
     free_bytes: Callable[[Path], int] = free_bytes
     periods: Periods = field(default_factory=Periods)
     stream_settings: StreamSettings = field(default_factory=StreamSettings)

@@ -33,6 +33,10 @@ class Supervised:
     is_waiting: bool = False
     """It ended, and waits to be started again."""
 
+    @property
+    def has_ended(self) -> bool:
+        return self.task is None or self.task.done()
+
 
 class TaskEnded(Exception):
     """A critical task ended, or another may not be started again."""
@@ -132,7 +136,7 @@ class Supervisor:
                 each.beat_s = max(each.beat_s, min(now_s, each.beat_s + stood_still_s))
             if each.beat_seconds_max is None or now_s - each.beat_s <= each.beat_seconds_max:
                 continue
-            if not (each.task is None or each.task.done() or each.is_stopping or each.is_waiting):
+            if not (each.has_ended or each.is_stopping or each.is_waiting):
                 self._end_hung(each, now_s)
 
     def _end_hung(self, each: Supervised, now_s: float) -> None:

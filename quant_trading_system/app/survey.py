@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from quant_trading_system.app.patience import ask_patiently
 from quant_trading_system.app.settings import to_strategies
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.clock import to_datetime
@@ -25,7 +26,6 @@ from quant_trading_system.persistence.recovery import known_order_ids
 
 if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
-from quant_trading_system.app.patience import ask_patiently
 
 RECENT_HOURS = 24  # of venue time: another daemon of this account is at work, or was a moment ago
 OVERLAP_NS = 120 * NANOS_PER_SECOND  # stamps of the broker may lag

@@ -18,7 +18,7 @@ from quant_trading_system.dashboard.problems import Problem
 HEAD_SECONDS_MAX = 10.0  # for the first request's head; a slower client is a slow-loris (S14)
 IDLE_SECONDS_MAX = 10.0  # between two requests, and for a later head
 CONNECTIONS_MAX = 100
-STOP_SECONDS_MAX = 3.0
+STOP_SECONDS_MAX = 1.0  # for an answer under way; it is asked for twice
 
 
 class BoundedHandler(RequestHandler):

@@ -36,6 +36,7 @@ ORDER_STATEMENT_SECONDS_MAX = 0.5  # a commit takes 4 to 15 ms on a slow disk; l
 STATEMENT_SECONDS_MAX = 10.0
 LOCK_SECONDS_MAX = 3.0
 PROBE_SECONDS_MAX = 1.0
+CLOSE_SECONDS_MAX = 1.5  # a server that does not answer may not hold up a stop
 IDLE_IN_TRANSACTION_SECONDS_MAX = 8.0  # below the lease's term: who stands still must not lock its row any longer
 IDLE_CONNECTION_SECONDS_MAX = 300.0
 TCP_KEEPALIVE_SECONDS = 5  # a host that lost its power frees its lease after about 11 s
@@ -187,6 +188,13 @@ async def _keep_session(_connection: Connection) -> None:
     """The order path sets nothing on a session, so that nothing needs to be reset: saves a round trip per intent."""
 
 
+async def _close(pool: asyncpg.Pool, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), timeout_s)
+    except TimeoutError:
+        pool.terminate()
+
+
 class Database:
     """The pools of one database. `connect` once, `close` once; a broken connection is replaced when it is asked for."""
 
@@ -228,15 +236,10 @@ class Database:
         """
         return await connect(self.dsn, statement_seconds=statement_seconds, driver=self._driver)
 
-    async def close(self, *, timeout_s: float = 5.0) -> None:
+    async def close(self, *, timeout_s: float = CLOSE_SECONDS_MAX) -> None:
         """Close both pools; connections still in use after `timeout_s` are cut."""
-        for pool in (self._pool, self._orders):
-            if pool is None:
-                continue
-            try:
-                await asyncio.wait_for(pool.close(), timeout_s)
-            except TimeoutError:
-                pool.terminate()
+        pools = [pool for pool in (self._pool, self._orders) if pool is not None]
+        await asyncio.gather(*(_close(pool, timeout_s) for pool in pools))
         self._pool = self._orders = None
 
     @asynccontextmanager

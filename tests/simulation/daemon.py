@@ -255,6 +255,7 @@ class Process:
             writer_name=f"writer-{number}",
             say=lambda text: world.trace(text),
             settle_memory=lambda: None,
+            end_within=lambda _seconds, **_how: None,
             free_bytes=lambda _folder: 50_000_000_000,
             periods=TEMPO,
             stream_settings=replace(USUAL_STREAM, backoff_max_s=USUAL_STREAM.backoff_max_s / world.plan.hurry),

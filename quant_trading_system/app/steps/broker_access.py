@@ -1,4 +1,4 @@
-"""The way to the broker: its hosts, our keys, the account that they open, and the venue's time."""
+"""The way to the broker: hosts, keys, the venue's time. Decides whether this account may be traded by this database."""
 
 from __future__ import annotations
 

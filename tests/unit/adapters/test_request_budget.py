@@ -25,6 +25,20 @@ async def take_waiting(budget: RequestBudget, lane: Lane, count: int) -> None:
         await budget.acquire(lane, 5.0)
 
 
+async def order_served(budget: RequestBudget, asked: dict[str, Lane]) -> list[str]:
+    """Who got a request first, of those that ask at once in the order given."""
+    served: list[str] = []
+
+    async def ask(name: str, lane: Lane) -> None:
+        await budget.acquire(lane, 100.0)
+        served.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for name, lane in asked.items():
+            group.create_task(ask(name, lane))
+    return served
+
+
 def virtual_s() -> float:
     return asyncio.get_running_loop().time()
 
@@ -74,16 +88,7 @@ def test_questions_for_single_orders_wait_behind_what_shows_all_of_them():
     async def scenario():
         budget = RequestBudget(10, 0, clock=LoopClock())
         await take(budget, Lane.ORDER, 10)
-        served: list[str] = []
-
-        async def ask(name: str, lane: Lane) -> None:
-            await budget.acquire(lane, 100.0)
-            served.append(name)
-
-        async with asyncio.TaskGroup() as group:
-            group.create_task(ask("lookup", Lane.LOOKUP))
-            group.create_task(ask("poll", Lane.POLL))
-        assert served == ["poll", "lookup"]
+        assert await order_served(budget, {"lookup": Lane.LOOKUP, "poll": Lane.POLL}) == ["poll", "lookup"]
 
     run_virtual(scenario())
 
@@ -128,22 +133,14 @@ def test_waiting_ends_in_the_order_of_the_lanes_and_then_of_arrival():
     async def scenario():
         budget = RequestBudget(10, 0, clock=LoopClock())
         await take(budget, Lane.ORDER, 10)
-        served: list[str] = []
-
-        async def ask(name: str, lane: Lane) -> None:
-            await budget.acquire(lane, 100.0)
-            served.append(name)
-
-        async with asyncio.TaskGroup() as group:
-            for name, lane in [
-                ("poll", Lane.POLL),
-                ("order 1", Lane.ORDER),
-                ("order 2", Lane.ORDER),
-                ("close", Lane.CLOSE),
-                ("cancel", Lane.CANCEL),
-            ]:
-                group.create_task(ask(name, lane))
-        assert served == ["cancel", "close", "order 1", "order 2", "poll"]
+        asked = {
+            "poll": Lane.POLL,
+            "order 1": Lane.ORDER,
+            "order 2": Lane.ORDER,
+            "close": Lane.CLOSE,
+            "cancel": Lane.CANCEL,
+        }
+        assert await order_served(budget, asked) == ["cancel", "close", "order 1", "order 2", "poll"]
 
     run_virtual(scenario())
 
