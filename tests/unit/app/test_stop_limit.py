@@ -32,7 +32,7 @@ def test_what_does_not_end_by_itself_is_ended_and_says_what_it_waited_for(held_u
     _, said = process.communicate(timeout=20)
     assert process.returncode == 75
     assert "the stop did not end within 0.3 s: it waits for a disk" in said
-    assert said.count("File \"") > 0, "where its loop stands"
+    assert said.count('File "') > 0, "where its loop stands"
 
 
 @pytest.mark.fault("H7")
