@@ -130,7 +130,7 @@ def _later_guards(parts: Parts, stored: RestoredGuards | None) -> RestoredGuards
     return structs.replace(  # a start on the restored database may have died after it had stored what it measured
         both,
         incidents=max(seen.incidents, stored.incidents),
-        day_start_equity_usd=_known(later.day_start_equity_usd, earlier.day_start_equity_usd),
+        day_start_equity_usd=_larger(later.day_start_equity_usd, earlier.day_start_equity_usd),
         session_high_usd=_larger(later.session_high_usd, earlier.session_high_usd),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from quant_trading_system.core.broker import BrokerAccount
 from quant_trading_system.core.effects import CancelEverything, RequestReconciliation
 from quant_trading_system.core.events import (
@@ -35,6 +37,7 @@ class Guarding:
         self._is_broker_down = False
         self._is_blocked = False
         self._equity_recorded_mono_ns = 0
+        self._is_day_new = False
         self._latches_heard: set[Store] = set()
 
     # what the edge tells
@@ -164,12 +167,29 @@ class Guarding:
                 session_date=desk.session_date,
                 venue_ns=desk.venue_ns,
                 mono_ns=desk.mono_ns,
+                is_day_over=self._is_day_over,
             )
         self._watch_ages()
         desk.guards.on_time(venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
         self.apply_changes()
+        if self._is_day_new:
+            self._is_day_new = False
+            self.record_guards()
         if desk.age_s(self._equity_recorded_mono_ns) >= desk.config.equity_record_seconds:
             self.record_equity()
+
+    def begin_session(self, session_date: str, equity_usd: Decimal) -> None:
+        """A new day of the guards. It is recorded behind its first reading: until then its start is a makeshift."""
+        self._desk.guards.begin_session(session_date, equity_usd)
+        self._is_day_new = True
+
+    @property
+    def _is_day_over(self) -> bool:
+        """Whether the session that the guards measure has closed: what the broker names as the last equity since is of
+        that close, and the day's loss is measured from the one before."""
+        session = self._desk.session()
+        is_closed = session.close_ns is not None and self._desk.venue_ns >= session.close_ns
+        return is_closed or self._desk.guards.session_date != session.date
 
     def _watch_ages(self) -> None:
         desk = self._desk

@@ -92,8 +92,7 @@ class Timers:
         self._turn_mono_ns = None
         self._session_date = session.date
         self._review_old_orders()
-        desk.guards.begin_session(session.date, equity)
-        self._guarding.record_guards()
+        self._guarding.begin_session(session.date, equity)
 
     def _is_night_told(self, open_ns: Nanos | None) -> bool:
         """Whether a pass told what the broker booked overnight, or none came for too long: only then is measured.

@@ -58,14 +58,24 @@ class Baselines:
         self._rolled_mono_ns = None
         return True
 
-    def take(self, *, equity_usd: Decimal, last_equity_usd: Decimal, flows_usd: Decimal, mono_ns: MonoNanos) -> bool:
-        """Take one reading. Returns whether it is believed."""
+    def take(
+        self,
+        *,
+        equity_usd: Decimal,
+        last_equity_usd: Decimal,
+        flows_usd: Decimal,
+        mono_ns: MonoNanos,
+        is_day_over: bool = False,
+    ) -> bool:
+        """Take one reading. Returns whether it is believed. Once the day is over `last_equity_usd` may be of its own
+        close: then the day's start stays what it was."""
         if not (equity_usd.is_finite() and last_equity_usd.is_finite() and last_equity_usd > ZERO):
             return False
         if not self._is_believable(equity_usd, self.equity_usd or last_equity_usd, mono_ns):
             return False
         self.equity_usd = equity_usd
-        self.day_start_equity_usd = self._day_start(last_equity_usd, flows_usd, mono_ns)
+        if not is_day_over or self.day_start_equity_usd is None:
+            self.day_start_equity_usd = self._day_start(last_equity_usd, flows_usd, mono_ns)
         if self.first_equity_usd is None:
             self.first_equity_usd = equity_usd
         self.high_water_mark_usd = max(self.high_water_mark_usd or equity_usd, equity_usd)

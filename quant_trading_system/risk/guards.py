@@ -104,12 +104,17 @@ class Guards:
         session_date: str,
         venue_ns: Nanos,
         mono_ns: MonoNanos,
+        is_day_over: bool = False,
     ) -> None:
-        """Measure the losses anew and trip what crosses its limit."""
+        """Measure the losses anew and trip what crosses its limit. The day of these guards is over at its close."""
         baselines = self._baselines
         baselines.session_date = baselines.session_date or session_date
         if not baselines.take(
-            equity_usd=equity_usd, last_equity_usd=last_equity_usd, flows_usd=flows_usd, mono_ns=mono_ns
+            equity_usd=equity_usd,
+            last_equity_usd=last_equity_usd,
+            flows_usd=flows_usd,
+            mono_ns=mono_ns,
+            is_day_over=is_day_over,
         ):
             return
         for cause, detail in self._crossed():

@@ -14,6 +14,8 @@ import msgspec
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent, OperatorAsked, Restored
 from quant_trading_system.core.records import GuardRecord
+from quant_trading_system.core.types import Nanos
+from quant_trading_system.simulator.instants import new_york_date
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.seam import Row
@@ -43,6 +45,8 @@ class Recovering(Judge):
         self._guards: Row | None = None
         self._paused_ns: int | None = None
         """When a person paused, by the daemon's wall clock, and nobody resumed since."""
+        self._has_lagged = False
+        """Whether the guards that were told last were of a day that was over at the exchange, unknown to the daemon."""
         self._is_wall_true = not notes.has_planned("wall_jump", "database_restored")
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
@@ -97,10 +101,13 @@ class Recovering(Judge):
 
     def _judge_first(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
-            if type(effect) is Remember and type(effect.record) is GuardRecord and self._guards is not None:
+            if type(effect) is not Remember or type(effect.record) is not GuardRecord:
+                continue
+            if self._guards is not None:
                 self._judge_guards(effect.record, self._guards)
                 self._judge_causes(effect.record, self._guards)
                 self._guards = None
+            self._has_lagged = self._lags_a_night(effect.record)
 
     def _judge_orders(self, event: Restored) -> None:
         """Every intent whose fate is not final comes back, with what was known of it."""
@@ -155,11 +162,20 @@ class Recovering(Judge):
         for name in ("day_start_equity_usd", "high_water_mark_usd", "session_high_usd"):
             now, was = getattr(record, name), stored[name]
             is_start = name == "day_start_equity_usd"
+            if is_start and self._has_lagged:
+                continue
             room_usd = self._flows_usd()
             if was is not None and (now is None or now < was - room_usd or (is_start and now > was + room_usd)):
                 self._fail("I19", name, f"{name} became {now}, was {was}, over a restart")
         if record.incidents < stored["incidents"]:
             self._fail("I19", "incidents", f"incidents fell from {stored['incidents']} to {record.incidents}")
+
+    def _lags_a_night(self, record: GuardRecord) -> bool:
+        """Whether a night passed at the exchange of which the daemon's venue time knows nothing yet, as after a sleep:
+        the broker's last equity is of a later close then than the one that the day of the guards began with.
+        """
+        of_day = new_york_date(Nanos(record.venue_ns)).isoformat() == record.session_date
+        return of_day and new_york_date(self.world.exchange.now_ns).isoformat() > record.session_date
 
     def _judge_causes(self, record: GuardRecord, stored: Row) -> None:
         """What only a person ends is there after a restart as it was before."""

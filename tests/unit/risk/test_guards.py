@@ -42,7 +42,9 @@ class Desk:
         self.seconds += seconds
         self.guards.on_time(**self.stamps)
 
-    def equity(self, *readings: float | str, last: str = "100000", flows: str = "0", date: str = TODAY) -> None:
+    def equity(
+        self, *readings: float | str, last: str = "100000", flows: str = "0", date: str = TODAY, over: bool = False
+    ) -> None:
         for reading in readings:
             self.wait(1)
             self.guards.on_equity(
@@ -50,6 +52,7 @@ class Desk:
                 last_equity_usd=Decimal(last),
                 flows_usd=Decimal(flows),
                 session_date=date,
+                is_day_over=over,
                 **self.stamps,
             )
 
@@ -199,6 +202,27 @@ def test_right_after_the_open_yesterdays_base_does_not_count_as_todays():
     desk.equity("98500", last="98600", date=TOMORROW)
     assert desk.guards.day_pnl_usd == -100
     assert desk.state is ACTIVE
+
+
+@pytest.mark.fault("E7")
+@pytest.mark.invariant("I19")
+def test_the_days_own_close_is_no_base_of_the_day_that_it_ends():
+    desk = Desk()
+    desk.equity("100000", "98600")
+    desk.equity("98600", last="98600", over=True)
+    assert desk.saved().day_start_equity_usd == Decimal(100_000)
+    again = Desk(saved=desk.saved())
+    again.equity("98600", last="98600", over=True)
+    assert again.saved().day_start_equity_usd == Decimal(100_000)
+    again.guards.begin_session(TOMORROW, Decimal(98_500))
+    again.equity("98500", last="98600", date=TOMORROW)
+    assert again.guards.day_pnl_usd == -100
+
+
+def test_a_first_start_in_the_evening_measures_from_what_the_broker_names():
+    desk = Desk()
+    desk.equity("99500", last="100000", over=True)
+    assert desk.guards.day_pnl_usd == -500
 
 
 def test_a_base_that_stays_the_same_is_believed_after_a_minute():
