@@ -102,12 +102,20 @@ class OrderGateway:
             self._drop(approved, f"the gateway's queue holds {QUEUE_MAX} orders")
 
     async def run(self) -> None:
-        """Send until cancelled. A worker that is cancelled alone ends them all: what waits would wait for nobody."""
+        """Send until cancelled. A worker that is cancelled alone ends them all: what waits would wait for nobody.
+
+        However the gateway ends, its workers end: one that slept before a retry may not send for who leads no more.
+        """
         whole = asyncio.current_task()
         assert whole is not None, "a gateway runs in a task"
-        async with asyncio.TaskGroup() as group:
-            for number in range(WORKERS):
-                group.create_task(self._worker(whole), name=f"gateway-{number}")
+        workers: list[asyncio.Task[None]] = []
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(WORKERS):
+                    workers.append(group.create_task(self._worker(whole), name=f"gateway-{number}"))
+        finally:
+            for worker in workers:
+                worker.cancel()
 
     @property
     def is_idle(self) -> bool:
@@ -117,7 +125,7 @@ class OrderGateway:
         try:
             await self._work()
         except asyncio.CancelledError:
-            if whole.cancelling():
+            if whole.cancelling() or whole.done():
                 raise
             raise Bug("a worker of the gateway was cancelled, and nobody stopped the gateway") from None
 

@@ -100,6 +100,7 @@ class KillLatch:
             failpoint("latch.engage.after_mirror")
 
     async def _clear(self, operator: str, reason: str, engagements: int) -> None:
+        self.wake()  # what it leaves is read back at once: a mirror that could not be read had its store count as down
         async with self._resetting, self._writing:
             if self._is_void(engagements):
                 return

@@ -112,6 +112,8 @@ class Desk:
         self.recovered: list[str] = []
         self.foreign_orders: list[ClientOrderId] = []
         """Orders at the broker that another database of this program made (fault K1)."""
+        self.forgotten_orders: list[ClientOrderId] = []
+        """Orders at the broker that this database made and does not know: it was restored (fault F13)."""
         self.drift_locks: dict[Symbol, MonoNanos] = {}
         """Symbols locked for drift, and when the drift was seen last."""
         self.is_touched = True

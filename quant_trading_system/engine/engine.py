@@ -207,6 +207,11 @@ class Engine:
         """Orders on this account that another database of this program made."""
         return list(self._desk.foreign_orders)
 
+    @property
+    def forgotten_orders(self) -> list[ClientOrderId]:
+        """Orders on this account that this database made and does not know any more."""
+        return list(self._desk.forgotten_orders)
+
     def recovery_report(self) -> list[str]:
         """What the first reconciliation found that happened while the daemon was down, a line each."""
         return list(self._desk.recovered)
@@ -285,7 +290,6 @@ class Engine:
     def _on_snapshot_failed(self, event: SnapshotFailed) -> None:
         self._reconciling.on_failed(event)
         self._guarding.on_snapshot_failed(event)
-        self._protection.look_at_all()
 
     def _on_restored(self, event: Restored) -> None:
         self._reconciling.on_restored(event)

@@ -352,17 +352,23 @@ class Reconciling:
             desk.guards.clear_cause(cause, venue_ns=desk.venue_ns, mono_ns=desk.mono_ns)
 
     def _note_foreign(self, event: BrokerSnapshot) -> None:
+        """Orders of this program that are not of this database, or of what it was before it was taken back."""
         desk = self._desk
         for order in (*event.open_orders, *event.closed_orders):
-            is_new = order.client_order_id not in desk.foreign_orders
-            if is_new and is_foreign(order.client_order_id, desk.config.instance, desk.config.former_instances):
-                desk.foreign_orders.append(order.client_order_id)
-                if desk.is_trading:
-                    desk.alert(
-                        Severity.CRITICAL,
-                        "foreign_instance",
-                        f"order {order.client_order_id} was made by another database of this program on this account",
-                    )
+            name = order.client_order_id
+            if desk.orders.pass_over(name):
+                desk.forgotten_orders.append(name)
+                self._tell_stranger("forgotten_order", f"order {name} is of this database, which does not know it")
+            elif name not in desk.foreign_orders and is_foreign(
+                name, desk.config.instance, desk.config.former_instances
+            ):
+                desk.foreign_orders.append(name)
+                text = f"order {name} was made by another database of this program on this account"
+                self._tell_stranger("foreign_instance", text)
+
+    def _tell_stranger(self, code: str, text: str) -> None:
+        if self._desk.is_trading:
+            self._desk.alert(Severity.CRITICAL, code, text)
 
     def _end_locks(self, event: BrokerSnapshot, differing: set[Symbol | None]) -> None:
         """A lock for drift ends when passes have agreed for the quiet period, one of a corporate action with the next.

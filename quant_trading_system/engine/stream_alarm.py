@@ -1,8 +1,8 @@
 """Whether `trade_updates` reports what REST shows. Where it does not in time, its connection is made anew.
 
 A socket may be open, answer pings and carry nothing, and one frame may be lost on a healthy one (faults C1, D1): only
-the orders themselves tell. What REST showed before the first pass after a connection is what the gap swallowed, which
-the stream never repeats; it is taken as told.
+the orders themselves tell. What REST showed before a connection, and in the first pass after it, is what the gap
+swallowed, which the stream never repeats; it is taken as told, however late a pass lists it again.
 """
 
 from __future__ import annotations
@@ -53,16 +53,20 @@ class StreamAlarm:
         self._told: dict[BrokerOrderId, _Told] = {}
         self._missing: dict[BrokerOrderId, _Missing] = {}
         self._is_baselined = False
+        self._up_mono_ns = MonoNanos(0)
         self._cycled_mono_ns: MonoNanos | None = None
 
     def on_stream_up(self) -> None:
         """A new connection: the next pass says from where on it has to report."""
+        for order_id, missing in self._missing.items():
+            self._take_as_told(order_id, missing.filled, is_final=missing.is_final)
         self._missing.clear()
         self._is_baselined = False
+        self._up_mono_ns = self._desk.mono_ns
 
     def on_update(self, order: BrokerOrder) -> None:
         """The stream spoke of an order."""
-        self._note_told(order)
+        self._take_as_told(order.broker_order_id, order.filled_quantity, is_final=order.status in FINAL)
         missing = self._missing.get(order.broker_order_id)
         told = self._told[order.broker_order_id]
         if missing is not None and told.filled >= missing.filled and (told.is_final or not missing.is_final):
@@ -71,29 +75,29 @@ class StreamAlarm:
     def on_snapshot(self, event: BrokerSnapshot) -> None:
         """A pass: the first one of a connection is where its duty begins, every other one is compared."""
         desk = self._desk
-        if event.started_mono_ns < desk.link_back_mono_ns or not desk.streams_up[Stream.TRADE_UPDATES]:
-            return
+        is_of_now = desk.streams_up[Stream.TRADE_UPDATES] and event.started_mono_ns >= self._up_mono_ns
         orders = (*event.open_orders, *event.closed_orders)
-        if self._is_baselined:
+        if is_of_now and self._is_baselined:
             for order in orders:
                 self.on_shown(order)
             return
-        self._is_baselined = True
+        self._is_baselined = self._is_baselined or is_of_now
         for order in orders:
-            self._note_told(order)
+            self._take_as_told(order.broker_order_id, order.filled_quantity, is_final=order.status in FINAL)
 
     def on_shown(self, order: BrokerOrder) -> None:
         """REST shows an order: in a pass, a lookup, or the answer to a POST."""
-        if not self._is_baselined or order.broker_order_id in self._missing or not self._is_awaited(order):
+        if not self._is_baselined or not self._is_awaited(order):
             return
         told = self._told.get(order.broker_order_id)
         is_final = order.status in FINAL
         if told is not None and order.filled_quantity <= told.filled and (told.is_final or not is_final):
             return
+        before = self._missing.get(order.broker_order_id)
         self._missing[order.broker_order_id] = _Missing(
-            self._desk.mono_ns,
-            order.filled_quantity,
-            is_final,
+            self._desk.mono_ns if before is None else before.since_mono_ns,
+            order.filled_quantity if before is None else max(order.filled_quantity, before.filled),
+            is_final or (before is not None and before.is_final),
             f"{order.client_order_id} is {order.status} with {order.filled_quantity} filled",
         )
 
@@ -107,7 +111,6 @@ class StreamAlarm:
             return
         reason = f"REST shows what trade_updates did not report for {REPORT_SECONDS_MAX:.0f} s: {late[0].text}"
         self._cycled_mono_ns = desk.mono_ns
-        self._missing.clear()
         desk.alert(Severity.WARNING, "stream_starved", reason)
         self._healing.cycle(Stream.TRADE_UPDATES, reason)
 
@@ -115,9 +118,9 @@ class StreamAlarm:
         ours = self._desk.orders.get(order.client_order_id)
         return ours is not None and not ours.is_external and order.status != HELD
 
-    def _note_told(self, order: BrokerOrder) -> None:
-        told = self._told.setdefault(order.broker_order_id, _Told(ZERO, False))
-        told.filled = max(told.filled, order.filled_quantity)
-        told.is_final = told.is_final or order.status in FINAL
+    def _take_as_told(self, broker_order_id: BrokerOrderId, filled: Decimal, *, is_final: bool) -> None:
+        told = self._told.setdefault(broker_order_id, _Told(ZERO, False))
+        told.filled = max(told.filled, filled)
+        told.is_final = told.is_final or is_final
         if len(self._told) > ORDERS_MAX:
             del self._told[next(iter(self._told))]

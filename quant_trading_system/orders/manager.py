@@ -51,6 +51,7 @@ from quant_trading_system.orders.watch import RESTING, prove_absence, suspect, w
 
 __all__ = ["OrderManager", "OrderSettings", "Outcome"]
 
+SEQUENCES_LOST_MAX = 1_000_000  # intents of many years
 STRANGERS_MAX = 1_000  # orders of somebody else's that filled before they were seen
 DAY_NS = 24 * 60 * NANOS_PER_MINUTE
 
@@ -89,6 +90,19 @@ class OrderManager:
     @property
     def next_sequence(self) -> int:
         return self._sequence
+
+    def pass_over(self, client_order_id: ClientOrderId) -> bool:
+        """Never give out a number that the broker shows as used and nobody here knows. Returns whether it is such.
+
+        A number far ahead is somebody's invention, and never met.
+        """
+        parsed = None if client_order_id in self._orders else ids.parse(client_order_id)
+        if parsed is None or not ids.is_ours(client_order_id, self._instance):
+            return False
+        is_ahead = self._sequence <= parsed.sequence < self._sequence + SEQUENCES_LOST_MAX
+        if is_ahead:
+            self._sequence = parsed.sequence + 1
+        return is_ahead
 
     def open(self, approved: Approved, *, venue_ns: Nanos, mono_ns: MonoNanos) -> Order:
         """Keep an approved order: READY, and exposure from now on."""
@@ -375,6 +389,7 @@ class OrderManager:
         else:
             order = external_order(shown, replaced=relative, venue_ns=venue_ns, mono_ns=mono_ns)
         work = Work(order, venue_ns=venue_ns, mono_ns=mono_ns)
+        self.pass_over(order.client_order_id)
         self._keep(order)
         order.acknowledged_ns = venue_ns
         self._announce(work, shown, relative)

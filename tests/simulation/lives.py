@@ -69,6 +69,11 @@ class Lives:
         """Waiting to lead. One that does is the daemon from then on."""
         self._former: list[Process] = []
 
+    @property
+    def is_database_up(self) -> bool:
+        """Whether the daemon's database takes connections."""
+        return self.database.is_up
+
     # starting
 
     def start_daemon(self) -> None:

@@ -127,6 +127,9 @@ class Telling(Judge):
         self._acted_ns = None
 
     def _begin(self, up_ns: int | None) -> None:
+        """What REST showed before a connection is never told again by it."""
+        for order_id, (shown, _, _) in self._owed.items():
+            self._take_as_told(order_id, *shown)
         self._owed.clear()
         self._up_ns, self._is_baselined = up_ns, False
 
@@ -138,19 +141,23 @@ class Telling(Judge):
                 self._hear(event.order)
             case OrderAnswered() | LookupAnswered() if event.order is not None:
                 self._see([event.order])
-            case BrokerSnapshot() if self._up_ns is not None and event.started_mono_ns >= self._up_ns:
+            case BrokerSnapshot():
                 orders = (*event.open_orders, *event.closed_orders)
-                if self._is_baselined:
+                is_of_now = self._up_ns is not None and event.started_mono_ns >= self._up_ns
+                if is_of_now and self._is_baselined:
                     self._see(orders)
-                else:  # what the gap swallowed is never told again
-                    self._is_baselined = True
-                    for order in orders:
-                        self._hear(order)
+                    return
+                self._is_baselined = self._is_baselined or is_of_now
+                for order in orders:  # what the gap swallowed is never told again
+                    self._take_as_told(order.broker_order_id, order.filled_quantity, order.status in FINAL)
+
+    def _take_as_told(self, broker_order_id: str, shown: Decimal, is_over: bool) -> _Progress:
+        filled, is_final = self._told.get(broker_order_id, (Decimal(0), False))
+        told = self._told[broker_order_id] = (max(filled, shown), is_final or is_over)
+        return told
 
     def _hear(self, order: BrokerOrder) -> None:
-        filled, is_final = self._told.get(order.broker_order_id, (Decimal(0), False))
-        told = (max(filled, order.filled_quantity), is_final or order.status in FINAL)
-        self._told[order.broker_order_id] = told
+        told = self._take_as_told(order.broker_order_id, order.filled_quantity, order.status in FINAL)
         owed = self._owed.get(order.broker_order_id)
         if owed is not None and _covers(told, owed[0]):
             del self._owed[order.broker_order_id]

@@ -41,8 +41,18 @@ class Wire(Judge):
         super().__init__(notes)
         is_unnoticed = any(fault.parameters.get("how") == "unnoticed" for fault in notes.world.plan.faults)
         self._unnoticed_ns = UNNOTICED_NS if is_unnoticed else 0
+        self._database_up_ns = 0
+        """When the database was seen to take connections last."""
+
+    def on_second(self) -> None:
+        self._look_at_database()
+
+    def _look_at_database(self) -> None:
+        if self.world.is_database_up:
+            self._database_up_ns = self.world.mono_ns
 
     def on_request(self, tap: Tap) -> None:
+        self._look_at_database()
         path = tap.path.partition("?")[0]
         if tap.method == "GET" or not path.startswith(ORDERS):
             return
@@ -55,10 +65,13 @@ class Wire(Judge):
         notes = self.notes
         row = self.world.intent(_client_order_id(tap), tap.sent_mono_ns) if tap.method == "POST" else None
         epoch = notes.epochs.get(tap.incarnation) if row is None else row["epoch"]
+        known_ns = tap.sent_mono_ns - self._unnoticed_ns
+        if self._unnoticed_ns and tap.method == "DELETE":  # a database that went away meanwhile tells nobody anything
+            known_ns = min(known_ns, self._database_up_ns - self._unnoticed_ns)
         own = f"host-{tap.incarnation}"  # it may have taken one without learning that its COMMIT was carried out
         newer = [
             other for other, (mono_ns, holder) in notes.lease_epochs.items()
-            if mono_ns < tap.sent_mono_ns - self._unnoticed_ns and holder != own
+            if mono_ns < known_ns and holder != own
         ]  # fmt: skip
         if epoch is not None and newer and epoch < max(newer):
             text = f"{tap.method} {tap.path} by the holder of epoch {epoch}, while {max(newer)} was taken"

@@ -13,7 +13,7 @@ from msgspec import structs
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import AskOrder, CancelOrder
 from quant_trading_system.core.events import OrderUpdated
-from quant_trading_system.core.types import BrokerOrderId, Severity
+from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, Severity, StrategyId
 from quant_trading_system.orders.status import Status
 from tests.unit.orders.builders import BROKER_ID, IBM, Desk, asks, cancels, codes, foreign, saved
 
@@ -375,6 +375,24 @@ def test_an_order_of_ours_that_is_not_in_our_books_is_critical():
     desk = Desk()
     outcome = desk.orders.apply(_frame(desk, foreign("qts-test0001-abcd-momentum-1")))
     assert codes(outcome) == ["forgotten_order"]
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.invariant("I3")
+@pytest.mark.parametrize(
+    ("shown", "is_passed_over"),
+    [
+        ("qts-test0001-abcd-momentum-a", True),
+        ("qts-other001-abcd-momentum-a", False),
+        ("qts-test0001-abcd-momentum-zzzzzzzzzzzz", False),  # nobody counts so far
+        ("made-by-hand", False),
+    ],
+)
+def test_a_number_that_the_broker_shows_as_used_is_given_to_no_other_order(shown: str, is_passed_over: bool):
+    desk = Desk()
+    assert desk.orders.pass_over(ClientOrderId(shown)) is is_passed_over
+    assert not desk.orders.pass_over(ClientOrderId(shown)), "said once"
+    assert desk.orders.new_client_order_id(StrategyId("momentum")).endswith("-b" if is_passed_over else "-1")
 
 
 @pytest.mark.fault("B5")
