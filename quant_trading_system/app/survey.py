@@ -78,13 +78,17 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
 
 
 async def _shown(parts: Parts, restored: Restored) -> list[BrokerOrder]:
+    """What is open, and what has come since the last thing recorded. What a restored database lost is older than that
+    where an earlier start on it wrote something and ended before it had stored what it took back.
+    """
     try:
-        open_orders = await ask_patiently(parts.read.open_orders)
+        shown = await ask_patiently(parts.read.open_orders)
         since_ns = restored.last_stop_ns
-        if since_ns is None:
-            return [*open_orders, *await ask_patiently(parts.read.newest_orders)]
-        closed = await ask_patiently(lambda: parts.read.closed_orders(Nanos(since_ns - OVERLAP_NS)))
-        return [*open_orders, *closed]
+        if since_ns is None or parts.instance.restored:
+            shown += await ask_patiently(parts.read.newest_orders)
+        if since_ns is not None:
+            shown += await ask_patiently(lambda: parts.read.closed_orders(Nanos(since_ns - OVERLAP_NS)))
+        return shown
     except VenueError as error:
         raise TemporaryFailure(f"the broker does not show its orders: {error}", fix="start again") from error
 

@@ -328,8 +328,9 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None, *, is_p
         order.contradiction = (word, shown.updated_ns)  # of an event's word: the status beside it stands
         return
     if trigger is Trigger.LAST_FILL and not is_pass:
-        # whatever the number beside the word says; in a whole pass that number holds: shares may be taken back
-        order.shown_filled = max(order.shown_filled, order.quantity)
+        # all that the broker took, whatever number it says to have filled; in a whole pass that number holds: shares
+        # may be taken back
+        order.shown_filled = max(order.shown_filled, order.quantity, shown.quantity or ZERO)
     order.broker_status = shown.status
     order.broker_updated_ns = max(order.broker_updated_ns, shown.updated_ns)
     if trigger is Trigger.REJECT and not order.reason:

@@ -53,6 +53,10 @@ class Healing(Judge):
         self._ended.clear()
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        if not effects:
+            self._read_used(event)
+
+    def _read_used(self, event: AnyEvent) -> None:
         """Only what was written down survives a process; a renewal is the mark behind which nothing counts."""
         self._used.clear()
         for row in self.world.committed("audit").values():
@@ -64,6 +68,8 @@ class Healing(Judge):
                 self._used[row["action"]] += 1
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        if type(event) is Restored:  # its effects allow what was asked for before
+            self._read_used(event)
         for effect in effects:
             if type(effect) is CycleStream:
                 self._use(SOCKET)

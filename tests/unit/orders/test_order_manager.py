@@ -347,6 +347,17 @@ def test_the_word_filled_means_every_share_whatever_number_stands_beside_it():
     assert order.open_quantity == 100, "until executions say so"
 
 
+@pytest.mark.fault("A13")
+@pytest.mark.invariant("I5")
+def test_the_word_filled_means_every_share_that_the_broker_took():
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    desk.update("fill", status="filled", quantity=Decimal(130), filled_quantity=Decimal(129))
+    assert order.status is Status.FILLED
+    assert order.open_quantity == 130, "until executions say so"
+
+
 def test_one_identity_with_two_prices_locks_the_symbol():
     desk = Desk()
     desk.working()
