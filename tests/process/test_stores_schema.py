@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import subprocess
 import sys
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal
+from quant_trading_system.core.errors import ExitCode, OperatorError, SafetyRefusal, TemporaryFailure
 from quant_trading_system.core.types import Latch
-from quant_trading_system.persistence import schema
+from quant_trading_system.persistence import instance, schema
 from quant_trading_system.persistence.database import Database
+from quant_trading_system.persistence.high_water import HighWater, read_high_water, write_high_water
 from quant_trading_system.persistence.instance import Instance, bind_account, open_instance, read_token
 from quant_trading_system.persistence.kill_store import KillStore
 from quant_trading_system.persistence.latch_file import LatchFile
@@ -134,6 +136,32 @@ def test_an_empty_database_under_a_state_directory_that_traded_is_refused(server
     (tmp_path / "another").mkdir()
     other = servers.new_database()
     asyncio.run(script())
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.fault("F8")
+def test_a_restored_database_is_let_be_while_a_full_disk_cannot_remember_that_it_was(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The lease that a start takes next raises the epoch, which is the proof."""
+
+    def is_full(_folder: Path, _mark: HighWater) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    async def script(db: Database) -> None:
+        made = await opened(db, tmp_path)
+        write_high_water(tmp_path, HighWater(token=made.token, epoch=9))
+        with monkeypatch.context() as full:
+            full.setattr(instance, "write_high_water", is_full)
+            with pytest.raises(TemporaryFailure, match="cannot remember that") as caught:
+                await instance.check_instance(db, mode="sim", state_folder=tmp_path, has_schema=True)
+        assert caught.value.exit_code is ExitCode.TEMPORARY
+        await instance.check_instance(db, mode="sim", state_folder=tmp_path, has_schema=True)
+        mark = read_high_water(tmp_path)
+        assert mark is not None
+        assert mark.suspected == "its lease is of epoch 0, this directory led with epoch 9"
+
+    on_database(dsn, script)
 
 
 @pytest.mark.fault("K1")
