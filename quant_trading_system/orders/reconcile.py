@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 CONFIRMATION_SECONDS_MIN = 15.0
-FLUX_SECONDS_MAX = 60.0
+FLUX_SECONDS_MAX = 30.0
 """So long a difference may change from pass to pass, or be explained by a working order; then it is judged as it is."""
 CASH_GAP_USD_MAX = Decimal(10)
 CASH_GAP_FRACTION_MAX = Decimal("0.001")

@@ -412,9 +412,9 @@ def test_a_gap_that_a_working_order_may_explain_waits_longer_where_the_cash_move
     floor.filter_snapshot = lambda shown: structs.replace(
         shown, activities=(), account=structs.replace(shown.account, cash_usd=shown.account.cash_usd - paid_usd)
     )
-    floor.advance(40)
+    floor.advance(25)
     assert floor.positions() == believed_early
-    floor.advance(45)
+    floor.advance(30)
     assert floor.positions() == {SYMBOL: Decimal(10)}
 
 
