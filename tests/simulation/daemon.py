@@ -268,7 +268,11 @@ class Process:
         world = self._world
         quiet_seconds = config.limits.quiet_seconds / world.plan.hurry
         engine = build_engine(
-            replace(config, limits=replace(config.limits, quiet_seconds=quiet_seconds)),
+            replace(
+                config,
+                limits=replace(config.limits, quiet_seconds=quiet_seconds),
+                entry_order_seconds_max=world.plan.switches.get("entry_s", config.entry_order_seconds_max),
+            ),
             next_sequence=next_sequence,
             observe=lambda strategy: SeededStrategy(strategy.id, world),
             order_settings=replace(

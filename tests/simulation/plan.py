@@ -37,13 +37,16 @@ QUIET_S = 10.0
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
 
-NONE_SHARE, ONE_SHARE, TRAPS_SHARE = 0.03, 0.05, 0.2
-"""Of the seeds: without a fault, with a single one, with crashes at failpoints and little else."""
-TRAPS, TRAP_DOWN_S = 3, 1.0
+NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.07
+"""Of the seeds: without a fault, with a single one, with crashes at failpoints and little else, with nothing but what
+the broker does to single orders."""
+TALES = ("broker_ends", "broker_ends", "replaced_outside", "odd_status")
+"""Each leads an order to other states; beside faults that keep orders from the broker hardly one gets there."""
+TRAPS, TRAP_DOWN_S = 4, 1.0
 """Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
 SWARM_SHARES = (0.05, 0.12, 0.22, 0.35)
 """How likely each kind is in a seed that has many: few together let each act alone, many let them meet."""
-LIVES_MAX = 4
+LIVES_MAX = 3
 """Faults that end the process, in one seed: a seed of restarts alone would trade nothing."""
 TAILS = ("down_s", "frozen_s", "reset_after_s", "delay_s", "after_s")
 """Parameters that make a fault last beyond its window."""
@@ -115,42 +118,49 @@ SWITCHES: dict[str, Parameter] = {
     "quote_gap_s": Choice((0.7, 1.0, 1.0)),
     "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
     "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
+    "entry_s": Choice((5.0, 5.0, 5.0, 20.0)),  # so long an entry rests before it is cancelled and decided anew
     "broker_latency_ms": Choice((1.0, 15.0, 60.0, 250.0)),
     "broker_jitter_ms": Choice((0.0, 10.0, 100.0)),
     "stream_latency_ms": Choice((0.0, 5.0, 40.0, 400.0)),
     "database_latency_ms": Choice((0.2, 1.0, 5.0, 20.0)),
     "redis_latency_ms": Choice((0.1, 1.0, 5.0)),
     "ready_choice": Choice((0.0, 1.0, 1.0)),  # 0: first in, first out; 1: a ready task is drawn
-    "restart_pause_s": Choice((2.0, 5.0, 10.0)),
+    "restart_pause_s": Choice((0.5, 1.0, 3.0)),
     "dedup_open_only": Choice((0.0, 1.0)),  # the broker refuses a repeated client id of open orders only, or of all
     "tight": Choice((0.0, 0.0, 0.0, 0.0, 1.0)),  # 1: limits of rates and of healing so low that they are met
     "first_life": Choice((0.0, *(1.0,) * 9)),  # 0: the database and the broker know an earlier day
 }  # fmt: skip
 
 
-OCCASIONS: dict[tuple[str, ...], tuple[str, float, dict[str, Value]]] = {
+EVERYBODY: tuple[str, float, dict[str, Value]] = ("decisions_at_once", 20.0, {})
+"""Orders leave with every bar, so that one passes the place."""
+OCCASIONS: dict[tuple[str, ...], tuple[tuple[str, float, dict[str, Value]], ...]] = {
     ("recovery.", "first_pass.", "lease.before_take", "lease.after_take", "trade_stream.l"): (
-        "crash", 0.0, {"down_s": 1.0}
+        ("crash", 0.0, {"down_s": 1.0}),
     ),
     ("step.database.entered", "step.redis.entered", "step.broker.entered", "step.risk.entered"): (
-        "crash", 0.0, {"down_s": 1.0}
+        ("crash", 0.0, {"down_s": 1.0}),
     ),
-    ("step.", "stop.", "lease.before_release"): ("sigterm", 0.0, {"down_s": 2.0}),
-    ("lease.dropped",): ("lease_lost", 0.0, {"how": "connection"}),
-    ("gateway.before_refusal",): ("post_rejected", 60.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
+    ("step.", "stop.", "lease.before_release"): (("sigterm", 0.0, {"down_s": 2.0}),),
+    ("lease.dropped",): (("lease_lost", 0.0, {"how": "connection"}),),
+    ("gateway.before_refusal",): (
+        EVERYBODY, ("post_rejected", 60.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
+    ),
     ("gateway.before_doubt", "performers.before_ask", "performers.after_ask"): (
-        "post_answer_lost", 60.0, {"probability": 1.0, "how": "504"}
+        EVERYBODY, ("post_answer_lost", 60.0, {"probability": 1.0, "how": "504"}),
     ),
-    ("gateway.before_retry", "gateway.dropped"): ("post_refused", 60.0, {"probability": 1.0}),
-    ("intents.before_read_back",): ("commit_lost", 60.0, {"probability": 1.0, "done": 1.0}),
+    ("gateway.before_retry", "gateway.dropped"): (EVERYBODY, ("post_refused", 60.0, {"probability": 1.0})),
+    ("intents.before_read_back",): (EVERYBODY, ("commit_lost", 60.0, {"probability": 1.0, "done": 1.0})),
+    ("gateway.", "intents.", "http.", "trade_stream.update_told"): (EVERYBODY,),
     ("instance.before_renewal", "instance.after_renew"): (
-        "database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}
+        ("database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}),
     ),
-    ("latch.", "performers.before_cancel_all", "performers.after_cancel_all"): (
-        "kill", 0.0, {"by": "operator", "reset_after_s": 10.0}
+    ("latch.", "latch_file.", "performers.before_cancel_all", "performers.after_cancel_all"): (
+        ("kill", 0.0, {"by": "operator", "reset_after_s": 10.0}),
     ),
+    ("performers.before_cancel", "performers.after_cancel"): (EVERYBODY, ("cancel_slow", 60.0, {"delay_s": 1.0})),
 }  # fmt: skip
-"""Failpoints that are seldom passed by themselves, by the beginning of their names, and the fault that leads there."""
+"""Failpoints that are seldom passed by themselves, by the beginning of their names, and the faults that lead there."""
 BEFORE_THE_START = ("instance.before_latch", "instance.before_commit", "instance.before_token", "instance.after_token")
 """Places that only the very first start passes: the trap is set before it."""
 
@@ -161,9 +171,9 @@ def make_plan(seed: int) -> Plan:
     switches = {name: float(draw(chance, parameter)) for name, parameter in SWITCHES.items()}
     bare = Plan(seed=seed, switches=switches)
     share = chance.random()
-    faults = _traps(chance, bare) if share < TRAPS_SHARE else []
-    faults += [fault for kind in _drawn_kinds(chance, share) for fault in _faults_of(chance, kind, bare)]
+    faults = [fault for kind in _drawn_kinds(chance, share) for fault in _faults_of(chance, kind, bare)]
     faults = _with_few_deaths(chance, faults)
+    faults += _traps(chance, bare) if share < TRAPS_SHARE else []
     faults += [occasion for fault in faults for occasion in _occasions(fault, bare.chaos_s)]
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
 
@@ -227,6 +237,8 @@ def _drawn_kinds(chance: Random, share: float) -> list[Kind]:
         return []
     if share < NONE_SHARE + ONE_SHARE:
         return [chance.choice(KINDS)]
+    if share < NONE_SHARE + ONE_SHARE + TALES_SHARE:
+        return [BY_NAME[name] for name in TALES]
     probability = chance.choice(SWARM_SHARES)
     return [kind for kind in KINDS if chance.random() < min(1.0, probability * kind.weight)]
 
@@ -259,12 +271,12 @@ def _occasions(fault: Fault, chaos_s: float) -> list[Fault]:
     """What makes the daemon pass the place where it is to die, a moment after the trap is set."""
     point = str(fault.parameters.get("point", ""))
     at_s = _round(fault.at_s + 1.0)
-    found = next((made for prefixes, made in OCCASIONS.items() if point.startswith(prefixes)), None)
-    if found is None:
-        return []
-    kind, for_s, parameters = found
-    occasion = Fault(kind, at_s, min(for_s, _round(chaos_s - at_s - tail_s(parameters))), dict(parameters))
-    return [occasion] if occasion.for_s >= 0.0 and occasion.ends_s <= chaos_s else []
+    made = next((made for prefixes, made in OCCASIONS.items() if point.startswith(prefixes)), ())
+    occasions = [
+        Fault(kind, at_s, min(for_s, _round(chaos_s - at_s - tail_s(parameters))), dict(parameters))
+        for kind, for_s, parameters in made
+    ]
+    return [each for each in occasions if each.for_s >= 0.0 and each.ends_s <= chaos_s]
 
 
 def _with_few_deaths(chance: Random, faults: list[Fault]) -> list[Fault]:

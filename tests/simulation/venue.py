@@ -73,6 +73,8 @@ class SimVenue:
         """Client ids of orders of which more shares are taken than were asked for, and how many."""
         self.words: dict[str, str] = {}
         """Client ids of orders, and the status word that is told instead."""
+        self.revived: dict[str, int] = {}
+        """Client ids of orders of which the broker took its final word back, and when."""
         self.hidden_activities: dict[str, None] = {}
         self.stale: dict[str, Picture] = {}
         """What is read (orders, positions, account, activities), and the old picture it is read from."""

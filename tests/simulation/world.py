@@ -196,6 +196,11 @@ class World(Lives):
         """Orders of which the broker took more shares than were asked for."""
         return self.venue.enlarged
 
+    @property
+    def revived(self) -> Mapping[str, int]:
+        """Orders of which the broker took its final word back, and when, in venue time."""
+        return self.venue.revived
+
     def file(self, name: str) -> bytes | None:
         """A file of the daemon's machine."""
         return self.disk.read(name)

@@ -119,7 +119,8 @@ class Allowed(Judge):
         """What is said to reduce does: with all that is open on its side it stays within the position.
 
         Nobody knows at once of an order that the owner gives in the app; nor of one whose intent a restored database
-        has lost, until a picture of the broker shows it.
+        has lost, until a picture of the broker shows it; nor that one lives of which the broker said that it is over.
+        What waits to take the place of another one counts there: it never trades beside it, nor where that one ends.
         """
         if not approved.reduces_exposure:
             return
@@ -139,6 +140,8 @@ class Allowed(Judge):
                 and order.parent_id is None
                 and (order.source != "app" or engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is not None)
                 and ((order.client_order_id,) not in lost or order.client_order_id in self._shown)
+                and not self.notes.is_untold(order.client_order_id)
+                and not (order.replaces is not None and order.status == "pending_new")
             ),
             Decimal(0),
         )

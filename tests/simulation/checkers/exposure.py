@@ -2,7 +2,7 @@
 
 Judges I5. What an order of ours can still add is what the exchange has of it, executed and open, less what the books
 of this life have taken in; the engine's worst case must hold that much. Orders that somebody else gave are no part of
-it before they are seen.
+it before they are seen; nor is one that the broker called over and that lives all the same, before it is told so.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Exposure(Judge):
         if engine is None or not self._is_ready:
             return
         self._look_for_new()
+        self._look_for_revived()
         needs: dict[tuple[str, str], Decimal] = {}
         for order in list(self._open.values()):
             need = self._need(order)
@@ -113,6 +114,12 @@ class Exposure(Judge):
                 self._open[order.id] = order
         self._orders_seen = len(orders)
 
+    def _look_for_revived(self) -> None:
+        for client_order_id in self.world.revived:
+            order = self.truth.order(client_order_id)
+            if order is not None and not self.notes.is_untold(client_order_id):
+                self._open.setdefault(order.id, order)
+
     def _is_followers(self, order: SimOrder) -> bool:
         """Whether a daemon that leads by now sent it: the one that led before may send nothing any more."""
         row, lease = self.world.committed("intents").get((order.client_order_id,)), self.notes.hearing.lease
@@ -124,6 +131,8 @@ class Exposure(Judge):
         is_lost = (order.client_order_id,) in self.world.losses.intents
         if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(order.client_order_id)) is None:
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
+        if self.world.revived and self.notes.is_untold(order.client_order_id):
+            return ZERO
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import Effect, Remember, SendOrder
 from quant_trading_system.core.events import (
     AnyEvent,
@@ -87,6 +88,8 @@ class Hearing(Struct):
     is_paused: bool = False
     feed_ns: int = 0
     sane_quotes: dict[str, int] = {}
+    back: dict[str, int] = {}
+    """Of orders that the broker took its final word back of: the stamp of the newest picture that was told."""
     shut_since: dict[str, tuple[int, int]] = {}
     """Why new exposure is forbidden, by what was told alone, and since when: monotonic time, turn of the loop."""
 
@@ -170,6 +173,11 @@ class Notes:
             return False
         return any(cause.cause == "healing_exhausted" for cause in engine._desk.guards.causes())
 
+    def is_untold(self, client_order_id: str) -> bool:
+        """Whether the broker said of an order that it is over, took that back, and nobody was told yet."""
+        revived_ns = self.world.revived.get(client_order_id)
+        return revived_ns is not None and self.hearing.back.get(client_order_id, 0) < revived_ns
+
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
         if is_shut:
@@ -243,6 +251,8 @@ class Notes:
 
     def _on_pass(self, event: BrokerSnapshot, record: ReconciliationRecord) -> None:
         if record.result in ("clean", "differences"):
+            for order in (*event.open_orders, *event.closed_orders):
+                self._hear_again(order)
             self.hearing.good_pass_ns = event.started_mono_ns
             self.hearing.good_passes += 1
             for story in self.stories.values():
@@ -327,22 +337,30 @@ class Notes:
         self.story(event.client_order_id).refused = True
 
     def _on_answered(self, event: OrderAnswered) -> None:
+        self._hear_again(event.order)
         story = self.story(event.client_order_id)
         story.answered = True
         story.words.add(event.order.status)
 
     def _on_picture(self, event: OrderUpdated) -> None:
+        self._hear_again(event.order)
         self._see(event.order.client_order_id, event.order.status)
         if event.word != event.order.status:
             self._see(event.order.client_order_id, event.word)
 
     def _on_lookup(self, event: LookupAnswered) -> None:
         if event.order is not None:
+            self._hear_again(event.order)
             self._see(event.client_order_id, event.order.status)
 
     def _on_snapshot(self, event: BrokerSnapshot) -> None:
         for order in event.closed_orders:
             self._see(order.client_order_id, order.status)
+
+    def _hear_again(self, order: BrokerOrder) -> None:
+        if order.client_order_id in self.world.revived:
+            told_ns = self.hearing.back.get(order.client_order_id, 0)
+            self.hearing.back[order.client_order_id] = max(told_ns, order.updated_ns)
 
     def _see(self, client_order_id: str, word: str) -> None:
         story = self.stories.get(client_order_id)

@@ -127,7 +127,7 @@ class OrderLife(Judge):
         order = self.truth.order(record.client_order_id)
         if order is None:
             return "the broker never had it"
-        if order.filled_qty >= record.quantity or order.status == "filled" or self._is_lied():
+        if order.filled_qty >= record.quantity or order.status == "filled" or self._is_lied(order.client_order_id):
             return ""
         return "" if self._was_corrected(record.client_order_id) else f"the broker has {order.filled_qty} filled"
 
@@ -135,7 +135,7 @@ class OrderLife(Judge):
         order = self.truth.order(record.client_order_id)
         if order is None:
             return "the broker never had it"
-        if not order.is_open or self._is_lied():
+        if not order.is_open or self._is_lied(order.client_order_id):
             return ""
         return f"the broker has it {order.status}; it was told {', '.join(sorted(story.words)) or 'nothing'}"
 
@@ -143,7 +143,7 @@ class OrderLife(Judge):
         order = self.truth.order(record.client_order_id)
         if order is None:
             return "" if story.refused or "rejected" in story.words else "nobody refused it"
-        return "" if not order.is_open or self._is_lied() else f"the broker has it {order.status}"
+        return "" if not order.is_open or self._is_lied(order.client_order_id) else f"the broker has it {order.status}"
 
     def _why_not_dropped(self, record: OrderRecord, story: Story) -> str:
         order = self.truth.order(record.client_order_id)
@@ -167,8 +167,9 @@ class OrderLife(Judge):
                 text = f"{client_order_id} ended DROPPED, and the broker has it"
                 self.notes.fail("I4", f"{client_order_id} DROPPED", text)
 
-    def _is_lied(self) -> bool:
-        return self.notes.has_planned(*LYING)
+    def _is_lied(self, client_order_id: str) -> bool:
+        """Whether the broker said what is not so: by a fault of its pictures, or it took its own last word back."""
+        return client_order_id in self.world.revived or self.notes.has_planned(*LYING)
 
     def _was_corrected(self, client_order_id: str) -> bool:
         return any(

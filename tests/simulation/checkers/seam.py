@@ -54,6 +54,11 @@ class World(Protocol):
         """Orders of which the broker took more shares than were asked for, and how many."""
         ...
 
+    @property
+    def revived(self) -> Mapping[str, int]:
+        """Orders of which the broker took its final word back, and when, in venue time."""
+        ...
+
     losses: Losses
     """What a restored database does not know any more."""
     ends_s: float

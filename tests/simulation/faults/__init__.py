@@ -6,12 +6,13 @@ latest when the healing phase begins.
 
 from __future__ import annotations
 
-from tests.simulation.faults import broker, process, requests, stores, streams
+from tests.simulation.faults import broker, orders, process, requests, stores, streams
 from tests.simulation.faults.stage import Player, Stage
 
 PLAYERS: dict[str, Player] = {
     **requests.PLAYERS,
     **broker.PLAYERS,
+    **orders.PLAYERS,
     **streams.PLAYERS,
     **stores.PLAYERS,
     **process.PLAYERS,

@@ -11,34 +11,30 @@ from quant_trading_system.simulator.corporate_actions import CorporateAction
 from quant_trading_system.simulator.entries import NonTrade
 from quant_trading_system.simulator.events import Execution
 from quant_trading_system.simulator.instants import new_york_date
-from quant_trading_system.simulator.orders import SimOrder
-from quant_trading_system.simulator.refusals import Refusal
-from quant_trading_system.simulator.requests import OrderChange, OrderRequest
+from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.schedule import Action
 from quant_trading_system.simulator.settings import Hop
+from tests.simulation.faults.catching import let_rest
 from tests.simulation.faults.stage import (
+    CENT,
     ORDERS_PATH,
+    PREFIX,
     Player,
     Stage,
+    granted,
     is_post,
     is_read,
     is_single_cancel,
     lists_what,
+    ours,
     refusal,
 )
 from tests.simulation.http import Fate
 from tests.simulation.streams import Frame
 from tests.simulation.venue import Request
 
-PREFIX = "qts-"
-CENT = Decimal("0.01")
 RETRY_WAIT_S, LAST_TRIES_S = 60.0, 4.0
 BROKER_SIDES = {"dividend": "DIV", "fee": "FEE", "interest": "INT"}
-
-
-def ours(stage: Stage) -> list[SimOrder]:
-    """Open orders of the daemon, oldest first."""
-    return [each for each in stage.world.exchange._index.open() if each.client_order_id.startswith(PREFIX)]
 
 
 def our_executions(stage: Stage) -> list[Execution]:
@@ -49,15 +45,6 @@ def our_executions(stage: Stage) -> list[Execution]:
         for each in books.executions
         if each.client_order_id.startswith(PREFIX) and books.execution(each.execution_id) is not None
     ]
-
-
-def granted(act: Callable[[], object]) -> bool:
-    """Do something at the exchange. Returns whether it took it."""
-    try:
-        act()
-    except Refusal:
-        return False
-    return True
 
 
 # B. the life of an order
@@ -74,6 +61,7 @@ def fill_races_cancel(stage: Stage) -> None:
                 lambda _request, answer: answer if answer.status == 204 else refusal("404 40410000 order not found")
             )
 
+    let_rest(stage)
     stage.bend_requests(is_single_cancel, bend)
 
 
@@ -104,6 +92,7 @@ def partial_races_cancel(stage: Stage) -> None:
         if frame.event.order.id in late and frame.event.event in ("fill", "partial_fill"):
             frame.delay_s += delay_s
 
+    let_rest(stage)
     stage.bend_requests(is_single_cancel, bend)
     rules = stage.world.streams.rules
     rules[stage.number] = delay
@@ -129,6 +118,7 @@ def cancel_stuck(stage: Stage) -> None:
         exchange.cancels_stuck = False
         stage.world.pump()
 
+    let_rest(stage)
     stage.bend_requests(is_single_cancel, bend)
     stage.at_end(undo)
 
@@ -144,41 +134,9 @@ def cancel_slow(stage: Stage) -> None:
     def undo() -> None:
         hops[Action.CANCEL] = before
 
+    let_rest(stage)
     stage.bend_requests(is_single_cancel, bend)
     stage.at_end(undo)
-
-
-def replaced_outside(stage: Stage) -> None:
-    """The owner changes a live order of ours in the app, so that it lives on under other ids."""
-    exchange = stage.world.exchange
-
-    def replace(left: int) -> None:
-        living = [each for each in ours(stage) if each.limit_price is not None]
-        if not living:
-            return
-        order = living[0]
-        assert order.limit_price is not None, "chosen so"
-        price = order.limit_price + CENT
-        if granted(lambda: exchange.replace(order.id, OrderChange.from_body({"limit_price": str(price)}))):
-            stage.reach()
-            stage.world.pump()
-        if left > 1 and not stage.is_over:
-            stage.later(0.5, lambda: replace(left - 1))
-
-    _when_ours_is_open(stage, lambda: replace(int(stage.number_of("times"))))
-
-
-def _when_ours_is_open(stage: Stage, act: Callable[[], None], *, patience_s: float = 120.0) -> None:
-    """Do it as soon as an order of ours lives: right after the next POST, at the latest within `patience_s`."""
-    waits_until_s = stage.world.elapsed_s + patience_s
-
-    def look() -> None:
-        if ours(stage):
-            act()
-        elif stage.world.elapsed_s < waits_until_s and not stage.is_over:
-            stage.later(0.02 if stage.world.is_order_young() else 0.25, look)
-
-    look()
 
 
 def leg_fills_during_cancel(stage: Stage) -> None:
@@ -198,10 +156,8 @@ def leg_fills_during_cancel(stage: Stage) -> None:
     def bend(_request: Request, fate: Fate) -> None:
         fate.before_serve.append(act)
 
-    stage.world.network.rules[stage.number] = lambda request, fate: (
-        bend(request, fate) if is_single_cancel(request) else None
-    )
-    stage.at_end(lambda: stage.world.network.rules.pop(stage.number, None))
+    let_rest(stage)
+    stage.bend_quietly(is_single_cancel, bend)
 
 
 # C. drift, the owner, busts
@@ -224,6 +180,7 @@ def fill_mid_pass(stage: Stage) -> None:
     def bend(_request: Request, fate: Fate) -> None:
         fate.before_serve.append(act)
 
+    let_rest(stage)
     stage.bend_requests(is_meant, bend)
 
 
@@ -443,7 +400,7 @@ def price_shock(stage: Stage) -> None:
 PLAYERS: dict[str, Player] = {
     each.__name__: each
     for each in (
-        fill_races_cancel, partial_races_cancel, partial_fills, cancel_stuck, cancel_slow, replaced_outside,
+        fill_races_cancel, partial_races_cancel, partial_fills, cancel_stuck, cancel_slow,
         leg_fills_during_cancel, fill_mid_pass, position_appears, position_vanishes, external_order, bust, correct,
         many_orders, halt, split, cash_flow, price_shock,
     )

@@ -9,6 +9,8 @@ import msgspec
 from quant_trading_system.core.types import NANOS_PER_SECOND
 from quant_trading_system.core.values import Signal
 from quant_trading_system.simulator.server.fault_bodies import empty_lists, halve_lists
+from tests.simulation.faults.catching import let_rest
+from tests.simulation.faults.orders import refuse_cancels
 from tests.simulation.faults.stage import (
     ORDERS_PATH,
     Player,
@@ -227,27 +229,11 @@ def wrong_echo(stage: Stage) -> None:
     stage.bend_requests(is_post, bend)
 
 
-def odd_status(stage: Stage) -> None:
-    word, words = stage.word("status"), stage.world.venue.words
-
-    def change(_request: Request, answer: Answer) -> Answer:
-        if answer.status != 200:
-            return answer
-        order = msgspec.json.decode(answer.body)
-        order["status"] = word
-        return answer._replace(body=msgspec.json.encode(order))
-
-    def bend(request: Request, fate: Fate) -> None:
-        name = client_id(request)
-        words[name] = word
-        stage.at_end(lambda: words.pop(name, None))
-        fate.change.append(change)
-
-    stage.bend_requests(is_post, bend)
-
-
 def cancel_fails(stage: Stage) -> None:
     word, is_served = stage.word("status"), bool(stage.number_of("carried_out"))
+    if word == "refused":
+        refuse_cancels(stage)
+        return
 
     def bend(request: Request, fate: Fate) -> None:
         if request.path == ORDERS_PATH:
@@ -257,6 +243,7 @@ def cancel_fails(stage: Stage) -> None:
         else:
             fate.is_served, fate.instead = is_served, _cancel_answer(word)
 
+    let_rest(stage)
     stage.bend_requests(is_cancel, bend)
 
 
@@ -386,7 +373,7 @@ PLAYERS: dict[str, Player] = {
     for each in (
         post_refused, post_answer_lost, post_lost, post_delayed, post_answer_slow, order_mute, duplicate_unshown,
         post_rejected, post_unknown_refusal, rejected_late, rejected_thrice, rate_limited, strategy_nonsense,
-        wrong_echo, odd_status,
+        wrong_echo,
         cancel_fails, read_fails, read_empty, read_partial, read_stale, read_slow, blackhole, login_refused, rest_down,
         date_skew,
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from quant_trading_system.simulator.orders import SimOrder
+from quant_trading_system.simulator.refusals import Refusal
 from tests.simulation.http import Fate, Rule
 from tests.simulation.plan import Fault
 from tests.simulation.streams import Frame
@@ -17,8 +20,12 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 Player = Callable[["Stage"], None]
+RULES_APART = 1_000
+"""More than a plan has faults, each of which may have several rules."""
 LISTS = ("/v2/orders", "/v2/positions", "/v2/account/activities")
 ORDERS_PATH = "/v2/orders"
+PREFIX = "qts-"
+CENT = Decimal("0.01")
 MOMENTS = {
     "before_commit": "gateway.before_intent_commit",
     "after_commit": "gateway.after_intent_commit",
@@ -91,8 +98,11 @@ class Stage:
 
     def keep(self, table: dict[int, Rule], rule: Rule) -> None:
         """Put a rule into a table while the fault lasts."""
-        table[self.number] = rule
-        self.at_end(lambda: table.pop(self.number, None))
+        number = self.number
+        while number in table:
+            number += RULES_APART  # its own first rule
+        table[number] = rule
+        self.at_end(lambda: table.pop(number, None))
 
     def bend_frames(self, bend: Callable[[Frame], bool | None]) -> None:
         """While it lasts, change frames of `trade_updates`; a bend that returns False took no effect."""
@@ -155,3 +165,17 @@ def refusal(text: str) -> Answer:
     status, code, message = (*text.split(" ", 2), "", "")[:3]
     body: dict[str, object] = {"message": message} if code in ("-", "") else {"code": int(code), "message": message}
     return Answer(int(status), msgspec.json.encode(body))
+
+
+def ours(stage: Stage) -> list[SimOrder]:
+    """Open orders of the daemon, oldest first."""
+    return [each for each in stage.world.exchange._index.open() if each.client_order_id.startswith(PREFIX)]
+
+
+def granted(act: Callable[[], object]) -> bool:
+    """Do something at the exchange. Returns whether it took it."""
+    try:
+        act()
+    except Refusal:
+        return False
+    return True
