@@ -27,7 +27,7 @@ from quant_trading_system.persistence.instance import new_token
 from quant_trading_system.persistence.latch_file import LatchFile
 from quant_trading_system.persistence.redis_state import PROBE_PERIOD_S, RedisState
 from quant_trading_system.persistence.tape import TapeWriter
-from quant_trading_system.persistence.writer import IDLE_PROBE_PERIOD_S
+from quant_trading_system.persistence.writer import IDLE_PROBE_PERIOD_S, PERIOD_S
 
 
 def say(text: str) -> None:
@@ -79,6 +79,7 @@ class Periods:
     latch_s: float = WATCH_PERIOD_S
     latch_read_s: float = READ_PERIOD_S
     writer_probe_s: float = IDLE_PROBE_PERIOD_S
+    writer_gather_s: float = PERIOD_S
     redis_probe_s: float = PROBE_PERIOD_S
     clock_s: float = 15.0
     clock_venue_s: float = 60.0

@@ -68,6 +68,7 @@ class BehindWriter:
         now_s: Callable[[], float] = time.monotonic,
         name: str | None = None,
         probe_period_s: float = IDLE_PROBE_PERIOD_S,
+        gather_s: float = PERIOD_S,
         pulse: Pulse = no_pulse,
     ) -> None:
         self._pulse = pulse
@@ -80,6 +81,7 @@ class BehindWriter:
         self._on_write_seconds = on_write_seconds
         self._now_s = now_s
         self._probe_period_s = probe_period_s
+        self._gather_s = gather_s
         self._queue: deque[tuple[Record, float]] = deque()
         self._pending: Batch | None = None
         self._pending_since_s = 0.0
@@ -163,7 +165,7 @@ class BehindWriter:
     async def _pause(self) -> None:
         """Gather what comes until the next batch, unless something urgent comes."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(PERIOD_S):
+            async with asyncio.timeout(self._gather_s):
                 await self._urgent.wait()
 
     async def _wait_for_work(self) -> bool:

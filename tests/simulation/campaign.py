@@ -7,6 +7,7 @@ own, and seeds come in numbered chunks.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import AsyncGeneratorType, CoroutineType
 
 import msgspec
 from msgspec import Struct
@@ -142,6 +144,18 @@ def _settle() -> None:
     """A worker never collects what its seeds leave: it runs a few chunks, and ends with all of it."""
     warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)  # power cuts
     gc.disable()
+    sys.unraisablehook = _hear_no_dead
+    asyncio.tasks._all_tasks.add = _forget  # type: ignore[attr-defined]  # nobody asks for all tasks of a loop
+
+
+def _hear_no_dead(said: sys.UnraisableHookArgs) -> None:
+    """What coroutines say that a power cut left behind, as they are freed, is no news."""
+    if not isinstance(said.object, CoroutineType | AsyncGeneratorType):
+        sys.__unraisablehook__(said)
+
+
+def _forget(_task: object) -> None:
+    return None
 
 
 def _run_chunk(number: int) -> Totals:

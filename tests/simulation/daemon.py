@@ -60,6 +60,7 @@ TEMPO = Periods(
     latch_s=5.0,
     latch_read_s=30.0,
     writer_probe_s=10.0,
+    writer_gather_s=0.4,
     redis_probe_s=5.0,
     clock_s=30.0,
     clock_venue_s=180.0,

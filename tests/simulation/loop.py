@@ -261,6 +261,8 @@ class DetLoop(asyncio.BaseEventLoop):
 
     # what an event loop has besides
 
+    get_debug = staticmethod(bool)  # False; every future asks
+
     def run_in_executor(  # type: ignore[override]
         self, executor: object, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:

@@ -32,7 +32,7 @@ QUARANTINE_S = 60.0
 """So long an order may still arrive at the broker: the daemon's own figure, which plans of a fast venue divide."""
 HEAL_BEYOND_QUARANTINE_S = 45.0
 """Two periods of reconciliation, five seconds, and room to show that trading goes on."""
-QUIET_S = 10.0
+QUIET_S = 6.0
 """Nothing happens to the daemon before it had time to start."""
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
@@ -85,7 +85,7 @@ class Plan(Struct, frozen=True):
     @property
     def hurry(self) -> float:
         """By what the quarantine is divided, so that a short run has room for chaos as well."""
-        return HURRY if self.switches.get("venue_speed", 1.0) >= FAST else 1.0
+        return HURRY.get(self.switches.get("venue_speed", 1.0), 1.0)
 
     @property
     def quarantine_s(self) -> float:
@@ -103,10 +103,12 @@ class Plan(Struct, frozen=True):
         return self.run_s - self.heal_s
 
 
-FAST, HURRY = 15.0, 4.0
-SPEEDS = (1.0, *(6.0,) * 5, *(FAST,) * 194)
+FAST = 18.0
+HURRY = {FAST: 6.0, 15.0: 4.0}
+"""By what the longest waits are divided at a speed; plans that were kept run at the second."""
+SPEEDS = (1.0, *(6.0,) * 5, *(FAST,) * 994)
 """Venue seconds in one of the daemon's: half an hour of bars, windows and sessions in a few minutes of timers and ages
-costs a tenth. Few seeds have both in step, as paper and live do."""
+costs an eighteenth. Few seeds have both in step, as paper and live do."""
 SWITCHES: dict[str, Parameter] = {
     "venue_speed": Choice(SPEEDS),
     "symbols": Choice((1.0, 1.0, 2.0, 2.0, 2.0, 3.0)),

@@ -70,6 +70,7 @@ async def database(parts: Parts) -> AsyncIterator[str]:
             now_s=lambda: parts.clock.mono_ns() / NANOS_PER_SECOND,
             name=parts.edge.writer_name,
             probe_period_s=parts.edge.periods.writer_probe_s,
+            gather_s=parts.edge.periods.writer_gather_s,
             pulse=parts.supervisor.pulse("store-writer"),
         )
         parts.supervisor.start("store-writer", parts.writer.run, owner="database", beat_seconds_max=BEAT_SECONDS_MAX)
