@@ -17,6 +17,7 @@ from tests.simulation.checkers.notes import Notes
 
 REPAIRS = frozenset({"AdjustPosition", "RestateOrder"})
 DRIFT = "drift"
+HALF = Decimal("0.5")
 HIDES_ACTIVITIES = ("read_empty", "read_partial", "read_stale", "database_restored")
 
 
@@ -25,11 +26,14 @@ class Drifting(Judge):
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
-        self._ratios: set[Decimal] = set()
+        self._ratios: set[tuple[str, Decimal]] = set()
+        symbols = notes.world.symbols
         for fault in notes.world.plan.faults:
             if fault.kind == "split" and not notes.has_planned(*HIDES_ACTIVITIES):
                 new, old = map(Decimal, str(fault.parameters["ratio"]).split(":"))
-                self._ratios.add(new / old)
+                self._ratios.add((symbols[int(fault.parameters["symbol"]) % len(symbols)], new / old))
+        if notes.has_planned("position_vanishes"):  # which may leave a half, too
+            self._ratios = {(symbol, ratio) for symbol, ratio in self._ratios if ratio != HALF}
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         records = [effect.record for effect in effects if type(effect) is Remember]
@@ -52,7 +56,7 @@ class Drifting(Judge):
         if drift.action != "AdjustPosition":
             return
         ours, brokers = Decimal(drift.ours), Decimal(drift.brokers)
-        if ours and brokers / ours in self._ratios:
+        if ours and (drift.symbol, brokers / ours) in self._ratios:
             self.notes.fail("D9", f"{subject} split", f"{text}: that is what the split made of them")
         is_degraded = any(cause.cause == DRIFT for cause in engine._desk.guards.causes())
         if ours * brokers < 0 and not is_degraded:

@@ -32,7 +32,7 @@ FLUX_S = 30.0
 EXHAUSTED = "healing_exhausted"
 """The actions of a day are used up: what is broken stays so until a person comes (issue, self-healing with limits)."""
 LASTING = {
-    "kill": ("kill", "kill_then_crash"),
+    "kill": ("kill", "kill_then_crash", "latch_torn"),
     "kill_state_unreadable": ("latch_torn", "disk_full", "redis_restored", "kill", "kill_then_crash"),
     "daily_loss_soft": (), "daily_loss_hard": (), "drawdown_soft": (), "drawdown_hard": (),
     "intraday_drawdown_soft": (), "intraday_drawdown_hard": (), "equity_floor": (),

@@ -46,6 +46,7 @@ class World(Protocol):
     """The simulated world as far as a judge may see it."""
 
     plan: Plan
+    symbols: tuple[str, ...]
     incarnation: int
     """The life that is watched. Others may run beside it: a second daemon, a former leader."""
 
