@@ -166,6 +166,12 @@ class Notes:
         return self.born_s + START_S + AGREED_S <= self.world.ends_s
 
     @property
+    def is_succeeded(self) -> bool:
+        """Whether another daemon leads by now, by the lease's row: what this one is told is nobody's word there."""
+        newest = max(self.lease_epochs, default=None)
+        return newest is not None and self.lease_epochs[newest][1] != f"host-{self.world.incarnation}"
+
+    @property
     def waits_for_a_person(self) -> bool:
         """The database's re-openings of the day are used up: what is to be stored waits in memory, and it is said."""
         engine, lease = self.world.engine, self.hearing.lease

@@ -52,7 +52,7 @@ class Recovering(Judge):
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         if isinstance(event, OperatorAsked):
             self._guards = None  # what a person ends is ended by no restart
-            if event.command in ("pause", "resume"):
+            if event.command in ("pause", "resume") and not self.notes.is_succeeded:
                 self._paused_ns = event.seen_ns if event.command == "pause" else None
             return
         assert isinstance(event, Restored), "the other event watched"
