@@ -326,6 +326,8 @@ class RestoredOrder(Struct, frozen=True, kw_only=True):
     parent_client_order_id: ClientOrderId | None = None
     replaces: BrokerOrderId | None = None
     exists_at_broker: bool = False
+    told_ns: Nanos = Nanos(0)
+    """When this was recorded, venue time: the broker's word that led to it is no newer."""
 
 
 class RestoredBook(Struct, frozen=True, kw_only=True):

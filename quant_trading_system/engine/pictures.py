@@ -149,8 +149,12 @@ class Pictures:
 
 
 def _is_newer(picture: BrokerOrder, order: Order) -> bool:
-    """Whether the broker changed the order after the last execution that we know, and no later word says otherwise."""
-    return picture.updated_ns >= order.broker_updated_ns and picture.updated_ns > order.last_execution_ns
+    """Whether the broker changed the order after the last execution that we know, and no later word says otherwise.
+
+    Of what an earlier life knew by a status alone the stamp is not known, but when it was recorded.
+    """
+    known_ns = max(order.last_execution_ns, order.told_ns if order.filled_quantity > order.executed_quantity else 0)
+    return picture.updated_ns >= order.broker_updated_ns and picture.updated_ns > known_ns
 
 
 def _happened_ns(difference: Difference) -> int:

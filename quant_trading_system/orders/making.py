@@ -82,6 +82,7 @@ def restored_order(
     order.sent_ns = saved.created_ns  # it may have been sent
     order.broker_order_id = saved.broker_order_id
     order.shown_filled = saved.filled_quantity
+    order.told_ns = saved.told_ns
     _restore_executions(order, saved, fills, cumulatives)
     order.unknown_since_mono_ns = mono_ns if is_doubtful else None
     return order

@@ -84,6 +84,7 @@ class Order:
         "symbol",
         "take_profit_price",
         "time_in_force",
+        "told_ns",
         "unknown_since_mono_ns",
         "updated_ns",
     )
@@ -142,6 +143,7 @@ class Order:
         self.broker_order_id: BrokerOrderId | None = None
         self.broker_status = ""
         self.broker_updated_ns = 0
+        self.told_ns = 0  # an earlier life recorded then what it knew, by a word of the broker that is no newer
         # fills
         self.shown_filled = ZERO  # the most the broker's statuses showed
         self.echoed_quantity = quantity  # the most the broker believed to have been ordered (fault A13)

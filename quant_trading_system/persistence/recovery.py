@@ -122,10 +122,10 @@ async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
         "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
         " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
         " filled_value_usd, created_ns, order_class, stop_loss_price, take_profit_price, parent_client_order_id,"
-        " replaces, exists_at_broker FROM orders WHERE NOT is_final"
+        " replaces, exists_at_broker, venue_ns AS told_ns FROM orders WHERE NOT is_final"
         " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
         " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns,"
-        " order_class, stop_loss_price, take_profit_price, NULL, NULL, false"
+        " order_class, stop_loss_price, take_profit_price, NULL, NULL, false, 0"
         " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
         " ORDER BY created_ns, client_order_id"
     )

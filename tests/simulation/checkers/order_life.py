@@ -35,6 +35,9 @@ class OrderLife(Judge):
         """(order, UNKNOWN or CANCELING) → since when this life knows it so."""
         self._alerted: set[tuple[str, str]] = set()
         self._locked: set[str] = set()
+        self._retracted = ""
+        """What this step's alerts say of fills that the broker's lists do not show any more: where they may be answered
+        as they were, that is the broker's word for whoever asks it. The fill comes back with them."""
         self._ends: Mapping[str, Callable[[OrderRecord, Story], str]] = MappingProxyType(
             {
                 "FILLED": self._why_not_filled,
@@ -61,6 +64,7 @@ class OrderLife(Judge):
             self.notes.fail("I4", event.client_order_id, text)
 
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        self._retracted = self._said_of_retracted(effects)
         for effect in effects:
             if type(effect) is not Remember:
                 continue
@@ -99,11 +103,18 @@ class OrderLife(Judge):
         if problem:
             self.notes.fail("I4", f"{client_order_id} {record.status}", f"{client_order_id} {record.status}: {problem}")
 
+    def _said_of_retracted(self, effects: Sequence[Effect]) -> str:
+        if not self.notes.has_planned("read_stale"):
+            return ""
+        records = [effect.record for effect in effects if type(effect) is Remember]
+        return " ".join(each.text for each in records if type(each) is AlertRecord and each.code == "fill_retracted")
+
     def _judge_fills(self, record: OrderRecord) -> None:
         client_order_id = record.client_order_id
         before = self._filled.get(client_order_id, record.filled_quantity)
         self._filled[client_order_id] = record.filled_quantity
-        if record.filled_quantity < before and not self._was_corrected(client_order_id):  # type: ignore[operator]
+        is_less = record.filled_quantity < before  # type: ignore[operator]
+        if is_less and not self._was_corrected(client_order_id) and client_order_id not in self._retracted:
             text = f"{client_order_id}: filled fell from {before} to {record.filled_quantity}"
             self.notes.fail("I14", client_order_id, text)
         is_over = record.filled_quantity > record.quantity > 0

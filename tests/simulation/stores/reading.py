@@ -35,22 +35,25 @@ def is_first_start(tx: Transaction) -> Answer:
     "SELECT client_order_id, broker_order_id, strategy, symbol, side, quantity, order_type, limit_price,"
     " stop_price, time_in_force, reference_price, allocations, decision_id, status, filled_quantity,"
     " filled_value_usd, created_ns, order_class, stop_loss_price, take_profit_price, parent_client_order_id,"
-    " replaces, exists_at_broker FROM orders WHERE NOT is_final"
+    " replaces, exists_at_broker, venue_ns AS told_ns FROM orders WHERE NOT is_final"
     " UNION ALL SELECT client_order_id, NULL, strategy, symbol, side, quantity, order_type, limit_price,"
     " stop_price, time_in_force, reference_price, allocations, decision_id, 'UNKNOWN', 0, 0, decided_ns,"
-    " order_class, stop_loss_price, take_profit_price, NULL, NULL, false"
+    " order_class, stop_loss_price, take_profit_price, NULL, NULL, false, 0"
     " FROM intents WHERE NOT EXISTS (SELECT FROM orders WHERE orders.client_order_id = intents.client_order_id)"
     " ORDER BY created_ns, client_order_id"
 )
 def open_orders(tx: Transaction) -> Answer:
-    found = [pick(row, *ORDER_NAMES) for row in tx.rows("orders") if not row["is_final"]]
+    found = [
+        {**pick(row, *ORDER_NAMES), "told_ns": row["venue_ns"]} for row in tx.rows("orders") if not row["is_final"]
+    ]
     unsent = {
         "broker_order_id": None, "status": "UNKNOWN", "filled_quantity": total([]) or 0, "filled_value_usd": 0,
         "parent_client_order_id": None, "replaces": None, "exists_at_broker": False,
     }  # fmt: skip
     for intent in tx.rows("intents"):
         if tx.get("orders", (intent["client_order_id"],)) is None:
-            found.append(pick({**intent, **unsent, "created_ns": intent["decided_ns"]}, *ORDER_NAMES))
+            unknown = pick({**intent, **unsent, "created_ns": intent["decided_ns"]}, *ORDER_NAMES)
+            found.append({**unknown, "told_ns": 0})
     return sorted(found, key=lambda row: (row["created_ns"], row["client_order_id"]))
 
 
