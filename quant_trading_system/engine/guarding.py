@@ -34,6 +34,7 @@ class Guarding:
         self._desk = desk
         self._flow = flow
         self._down_since: dict[Stream, int] = {}
+        self._feed_up_mono_ns = 0
         self._is_broker_down = False
         self._is_blocked = False
         self._equity_recorded_mono_ns = 0
@@ -50,6 +51,7 @@ class Guarding:
             desk.link_back_mono_ns = desk.mono_ns  # the cause ends with a pass that began after it
             desk.emit(RequestReconciliation(reason="trade_updates is back: events may have been missed"))
         else:
+            self._feed_up_mono_ns = desk.mono_ns
             desk.market.on_gap()
 
     def on_stream_down(self, event: StreamDown) -> None:
@@ -206,11 +208,16 @@ class Guarding:
         self._watch_feed()
 
     def _watch_feed(self) -> None:
-        """Silence in session is found by data, not by pings (fault D1). Out of session silence is normal."""
+        """Silence in session is found by data, not by pings (fault D1), also of a feed that never said anything.
+
+        Out of session silence is normal.
+        """
         desk = self._desk
         session = desk.session()
         is_open = session.is_open_by_calendar and session.is_open_by_broker is not False
         age_s = desk.market.feed_age_s(desk.mono_ns)
+        if age_s is None and desk.streams_up[Stream.MARKET_DATA]:
+            age_s = desk.age_s(self._feed_up_mono_ns)
         if is_open and age_s is not None and age_s > desk.config.feed_silence_seconds_max:
             self._raise("feed_silent", f"no market data for {age_s:.0f} s")
         elif desk.streams_up[Stream.MARKET_DATA]:

@@ -500,6 +500,21 @@ def test_a_feed_that_falls_silent_while_connected_stops_new_exposure_within_its_
 
 
 @pytest.mark.fault("D1")
+@pytest.mark.invariant("I22")
+def test_a_feed_that_is_connected_and_never_says_anything_is_silent_too():
+    floor = scripted_floor()
+    floor.quotes = floor.prints = False
+    floor.advance(15)
+    assert floor.engine.feed_age_s is None
+    assert floor.state() is TradingState.ACTIVE
+    floor.advance(5)
+    assert floor.causes == {"feed_silent"}
+    floor.quotes = floor.prints = True
+    floor.advance(2)
+    assert floor.state() is TradingState.ACTIVE
+
+
+@pytest.mark.fault("D1")
 def test_silence_is_normal_when_the_market_is_closed():
     floor = scripted_floor()
     floor.skip_to(floor.now_ns + 7 * 3600 * 1_000_000_000)

@@ -54,6 +54,7 @@ class Tap(NamedTuple):
     sent_mono_ns: int
     sent_turn: int = 0
     """The turn of the loop in which its first byte left: what happened at one moment has an order, too."""
+    params: Mapping[str, str] = {}
 
 
 class Fate:

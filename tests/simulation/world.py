@@ -172,6 +172,14 @@ class World(Lives):
     def mono_ns(self) -> MonoNanos:
         return MonoNanos(self.mono_ns_now())
 
+    def mono_ns_of(self, server_s: float) -> int:
+        """A moment by the database's clock, which is the loop's, in monotonic time."""
+        return MONO_START_NS + int(server_s * NANOS_PER_SECOND)
+
+    @property
+    def is_database_up(self) -> bool:
+        return self.database.is_up
+
     # what others read and tell
 
     def reach(self, name: str) -> None:
@@ -253,6 +261,7 @@ class World(Lives):
             status=None,
             sent_mono_ns=journey.sent_mono_ns,
             sent_turn=journey.sent_turn,
+            params=request.params,
         )
         self.tap.append(tap)
         self._hash.update(f"{self.loop._now_s!r} {request.method} {request.path} ".encode() + request.body)

@@ -13,14 +13,18 @@ from quant_trading_system.core.events import AnyEvent, BarSeen, QuoteSeen, Statu
 from tests.simulation.checkers.allowed import Allowed
 from tests.simulation.checkers.books import Books
 from tests.simulation.checkers.contradictions import Contradictions
+from tests.simulation.checkers.degrading import Degrading
 from tests.simulation.checkers.drifting import Drifting
 from tests.simulation.checkers.ending import Ending
 from tests.simulation.checkers.exposure import Exposure
+from tests.simulation.checkers.halting import Halting
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.killing import Killing
+from tests.simulation.checkers.leading import Leading
 from tests.simulation.checkers.mending import Healing, Telling
 from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.order_life import OrderLife
+from tests.simulation.checkers.picturing import Picturing
 from tests.simulation.checkers.rates import Rates
 from tests.simulation.checkers.recovering import Recovering
 from tests.simulation.checkers.seam import Tap, World
@@ -31,8 +35,8 @@ from tests.simulation.checkers.wire import Wire
 __all__ = ["JUDGES", "Checkers"]
 
 JUDGES: tuple[type[Judge], ...] = (
-    Wire, Allowed, Killing, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling, Stopping,
-    Drifting, Ending, Sights,
+    Wire, Allowed, Killing, Halting, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling,
+    Stopping, Drifting, Picturing, Degrading, Leading, Ending, Sights,
 )  # fmt: skip
 MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 

@@ -69,7 +69,8 @@ class Story(Struct):
     doubted_ns: int = 0  # it became UNKNOWN, or came back from the database
     filled: Decimal = Decimal(0)
     is_final: bool = False
-    passes_since_doubt: int = 0
+    proving_passes: int = 0  # good ones that began after its quarantine
+    empty_ns: int | None = None  # asked for by its id, the broker had none
 
 
 class Hearing(Struct):
@@ -184,6 +185,15 @@ class Notes:
         revived_ns = self.world.revived.get(client_order_id)
         return revived_ns is not None and self.hearing.back.get(client_order_id, 0) < revived_ns
 
+    def proof_begins_ns(self, story: Story) -> int:
+        """From when on passes and answers may prove that an order does not exist: the end of its quarantine."""
+        since_ns = max(story.sending_ns or 0, story.doubted_ns)
+        return since_ns + int((self.world.plan.quarantine_s - 0.1) * SECOND_NS)
+
+    def _doubt(self, story: Story) -> None:
+        story.doubted_ns = self.world.mono_ns
+        story.proving_passes, story.empty_ns = 0, None
+
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
         if is_shut:
@@ -251,8 +261,7 @@ class Notes:
         if record.status != story.status:
             story.status, story.status_ns = record.status, self.world.mono_ns
             if record.status == "UNKNOWN":
-                story.doubted_ns = self.world.mono_ns
-                story.passes_since_doubt = 0
+                self._doubt(story)
         story.filled, story.is_final = record.filled_quantity, record.is_final
 
     def _on_pass(self, event: BrokerSnapshot, record: ReconciliationRecord) -> None:
@@ -262,8 +271,8 @@ class Notes:
             self.hearing.good_pass_ns = event.started_mono_ns
             self.hearing.good_passes += 1
             for story in self.stories.values():
-                if story.status == "UNKNOWN" and event.started_mono_ns >= story.status_ns:
-                    story.passes_since_doubt += 1
+                if story.status == "UNKNOWN" and event.started_mono_ns >= self.proof_begins_ns(story):
+                    story.proving_passes += 1
 
     def _on_latch(self, event: LatchSeen) -> None:
         self.hearing.latches[event.store] = event.latch
@@ -292,9 +301,9 @@ class Notes:
         for saved in event.orders:
             story = self.story(saved.client_order_id)
             story.symbol = saved.symbol
-            story.status_ns = story.doubted_ns = self.world.mono_ns
+            story.status_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
-            story.passes_since_doubt = 0
+            self._doubt(story)
 
     def _forget_lost(self) -> None:
         """What a restored database has no row of, unless it comes back: also a record whose intent was never stored."""
@@ -331,7 +340,9 @@ class Notes:
             self.shut("clock skew", abs(event.clock_skew_s) > 1.0)
 
     def _on_sending(self, event: OrderSending) -> None:
-        self.story(event.client_order_id).sending_ns = event.mono_ns
+        story = self.story(event.client_order_id)
+        story.sending_ns = event.mono_ns
+        self._doubt(story)
 
     def _on_dropped(self, event: OrderDropped) -> None:
         story = self.story(event.client_order_id)
@@ -358,6 +369,8 @@ class Notes:
         if event.order is not None:
             self._hear_again(event.order)
             self._see(event.client_order_id, event.order.status)
+        elif event.client_order_id in self.stories:
+            self.stories[event.client_order_id].empty_ns = event.mono_ns
 
     def _on_snapshot(self, event: BrokerSnapshot) -> None:
         for order in event.closed_orders:

@@ -163,8 +163,10 @@ class OrderLife(Judge):
         if story.dropped_ns is not None or (story.sending_ns is None and story.life == self.world.incarnation):
             return ""  # not one byte left, by the gateway's word, which the tap confirms
         age_s = (self.world.mono_ns - max(story.sending_ns or 0, story.doubted_ns)) / SECOND_NS
-        if age_s < self.world.plan.quarantine_s - 0.1 or story.passes_since_doubt < PASSES_MIN:
-            return f"believed absent after {age_s:.1f} s and {story.passes_since_doubt} clean passes"
+        if story.proving_passes < PASSES_MIN:
+            return f"believed absent after {age_s:.1f} s and {story.proving_passes} clean passes behind its quarantine"
+        if story.empty_ns is None or story.empty_ns < self.notes.proof_begins_ns(story):
+            return f"believed absent after {age_s:.1f} s, and not asked for by its id after its quarantine"
         return ""
 
     def at_end(self) -> None:

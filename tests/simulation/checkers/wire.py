@@ -54,7 +54,10 @@ class Wire(Judge):
     def on_request(self, tap: Tap) -> None:
         self._look_at_database()
         path = tap.path.partition("?")[0]
-        if tap.method == "GET" or not path.startswith(ORDERS):
+        if tap.method == "GET":
+            self._judge_question(tap)
+            return
+        if not path.startswith(ORDERS):
             return
         self._judge_holder(tap)
         if tap.method in ("POST", "PATCH"):
@@ -76,6 +79,12 @@ class Wire(Judge):
         if epoch is not None and newer and epoch < max(newer):
             text = f"{tap.method} {tap.path} by the holder of epoch {epoch}, while {max(newer)} was taken"
             notes.fail("I25", f"{tap.incarnation}", text)
+
+    def _judge_question(self, tap: Tap) -> None:
+        """Who asks for an order asks for the one that was sent: another id is found absent, and proves nothing (I4)."""
+        name = tap.params.get("client_order_id")
+        if name is not None and name not in self.notes.stories and self.truth.order(name) is None:
+            self.notes.fail("I4", f"question {name}", f"the broker is asked for {name}, which nobody sent")
 
     def _judge_order(self, tap: Tap) -> None:
         notes = self.notes
