@@ -31,7 +31,8 @@ class Baselines:
         self.high_water_mark_usd: Decimal | None = None
         self.session_high_usd: Decimal | None = None
         self.first_equity_usd: Decimal | None = None
-        self._last_equity_usd: Decimal | None = None
+        self._base_usd: Decimal | None = None
+        """The broker's last equity that the day is measured from, once it named one."""
         self._stale_base_usd: Decimal | None = None
         self._rolled_mono_ns: int | None = None
         self._roll_equity_usd: Decimal | None = None
@@ -44,7 +45,6 @@ class Baselines:
         self.high_water_mark_usd = saved.high_water_mark_usd
         self.session_high_usd = saved.session_high_usd
         self.first_equity_usd = saved.first_equity_usd
-        self._last_equity_usd = saved.day_start_equity_usd
 
     def begin_session(self, session_date: str, equity_usd: Decimal) -> bool:
         """Start a new day's marks. A date that is not later changes nothing: a restart or a clock cannot reset them."""
@@ -52,8 +52,9 @@ class Baselines:
             return False
         self.session_date = session_date
         self.session_high_usd = equity_usd
+        self._stale_base_usd = self.day_start_equity_usd if self._base_usd is None else self._base_usd
         self.day_start_equity_usd = equity_usd
-        self._stale_base_usd = self._last_equity_usd
+        self._base_usd = None
         self._roll_equity_usd = equity_usd
         self._rolled_mono_ns = None
         return True
@@ -141,16 +142,21 @@ class Baselines:
         return True
 
     def _day_start(self, last_equity_usd: Decimal, flows_usd: Decimal, mono_ns: int) -> Decimal:
-        """The broker's equity at the last close, and what flowed since; after a roll ours, until its word is new."""
-        self._last_equity_usd = last_equity_usd
-        if self._roll_equity_usd is None:
-            return last_equity_usd + flows_usd
-        if self._rolled_mono_ns is None:
-            self._rolled_mono_ns = mono_ns
-        is_old = mono_ns - self._rolled_mono_ns > STALE_BASE_SECONDS_MAX * NANOS_PER_SECOND
-        if last_equity_usd == self._stale_base_usd and not is_old:
-            return self._roll_equity_usd
-        self._roll_equity_usd = None
+        """The broker's equity at the last close, and what flowed since; after a roll ours, until its word is new.
+
+        A base that changes within the day is of a night of which our clock knows nothing yet, as after a sleep.
+        """
+        if self._roll_equity_usd is not None:
+            if self._rolled_mono_ns is None:
+                self._rolled_mono_ns = mono_ns
+            is_old = mono_ns - self._rolled_mono_ns > STALE_BASE_SECONDS_MAX * NANOS_PER_SECOND
+            if last_equity_usd == self._stale_base_usd and not is_old:
+                return self._roll_equity_usd
+            self._roll_equity_usd = None
+        start_usd, usual = self.day_start_equity_usd, (None, self._stale_base_usd, last_equity_usd)
+        if start_usd is not None and self._base_usd not in usual:
+            return start_usd
+        self._base_usd = last_equity_usd
         return last_equity_usd + flows_usd
 
 

@@ -15,12 +15,13 @@ from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent, OperatorAsked, Restored
 from quant_trading_system.core.records import GuardRecord
 from quant_trading_system.core.types import Nanos
-from quant_trading_system.simulator.instants import new_york_date
+from quant_trading_system.simulator.instants import new_york, new_york_date
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.seam import Row
 
 ZERO = Decimal(0)
+CLOSE_HOUR = 16  # in New York
 HIDING = (
     "read_empty", "read_partial", "read_stale", "order_mute", "duplicate_unshown", "database_emptied", "disk_full",
 )  # fmt: skip
@@ -162,13 +163,21 @@ class Recovering(Judge):
         for name in ("day_start_equity_usd", "high_water_mark_usd", "session_high_usd"):
             now, was = getattr(record, name), stored[name]
             is_start = name == "day_start_equity_usd"
-            if is_start and self._has_lagged:
+            if is_start and (self._has_lagged or self._lags_a_night(record) or self._is_named(now, record)):
                 continue
             room_usd = self._flows_usd()
             if was is not None and (now is None or now < was - room_usd or (is_start and now > was + room_usd)):
                 self._fail("I19", name, f"{name} became {now}, was {was}, over a restart")
         if record.incidents < stored["incidents"]:
             self._fail("I19", "incidents", f"incidents fell from {stored['incidents']} to {record.incidents}")
+
+    def _is_named(self, start_usd: Decimal | None, record: GuardRecord) -> bool:
+        """Whether a day starts from what the broker names as the last equity in its session (P29): that word takes the
+        place of a makeshift, which is all there was to store while the broker still named the equity of before."""
+        at = new_york(self.world.exchange.now_ns)
+        if start_usd is None or at.date().isoformat() != record.session_date or at.hour >= CLOSE_HOUR:
+            return False
+        return abs(start_usd - self.world.exchange._valuation.last_equity) <= self._flows_usd()
 
     def _lags_a_night(self, record: GuardRecord) -> bool:
         """Whether a night passed at the exchange of which the daemon's venue time knows nothing yet, as after a sleep:

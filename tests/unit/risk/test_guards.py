@@ -219,6 +219,17 @@ def test_the_days_own_close_is_no_base_of_the_day_that_it_ends():
     assert again.guards.day_pnl_usd == -100
 
 
+@pytest.mark.invariant("I19")
+def test_a_base_that_changes_within_the_day_is_of_the_next():
+    desk = Desk()
+    desk.equity("100000", "98600")
+    desk.equity("98600", last="98600")
+    assert desk.guards.day_pnl_usd == -1_400
+    desk.guards.begin_session(TOMORROW, Decimal(98_500))
+    desk.equity("98500", last="98600", date=TOMORROW)
+    assert desk.guards.day_pnl_usd == -100
+
+
 def test_a_first_start_in_the_evening_measures_from_what_the_broker_names():
     desk = Desk()
     desk.equity("99500", last="100000", over=True)
