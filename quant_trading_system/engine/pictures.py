@@ -151,9 +151,11 @@ class Pictures:
 def _is_newer(picture: BrokerOrder, order: Order) -> bool:
     """Whether the broker changed the order after the last execution that we know, and no later word says otherwise.
 
-    Of what an earlier life knew by a status alone the stamp is not known, but when it was recorded.
+    Of what an earlier life knew by a status alone the stamp is not known, but when it was recorded: a picture that
+    denies no execution may be of before that.
     """
-    known_ns = max(order.last_execution_ns, order.told_ns if order.filled_quantity > order.executed_quantity else 0)
+    is_claim = order.executed_quantity <= picture.filled_quantity
+    known_ns = max(order.last_execution_ns, order.told_ns if is_claim else 0)
     return picture.updated_ns >= order.broker_updated_ns and picture.updated_ns > known_ns
 
 
