@@ -144,8 +144,10 @@ class Daemon:
             return
         self._stop_reason = reason
         self._stopping.set()
+        seconds = self._stop_seconds_max()
+        self._parts.stop_by_ns = self._parts.clock.mono_ns() + int(seconds * NANOS_PER_SECOND)
         self._parts.edge.end_within(
-            self._stop_seconds_max(),
+            seconds,
             exit_code=lambda: ExitCode.TEMPORARY if self._failure is None else self._failure.exit_code,
             describe=self._describe_stop,
         )

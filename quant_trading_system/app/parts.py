@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from quant_trading_system.core.clock import to_new_york
 from quant_trading_system.core.errors import OperatorError
 from quant_trading_system.core.events import StoreSeen
 from quant_trading_system.core.records import AlertRecord, Record
-from quant_trading_system.core.types import Mode, Store
+from quant_trading_system.core.types import NANOS_PER_SECOND, Mode, Store
 from quant_trading_system.core.views import EngineView
 from quant_trading_system.observability.systemd import Notifier
 from quant_trading_system.persistence.files import write_atomically
@@ -83,6 +84,8 @@ class Parts:
     """Jitter of retries and back-offs; nothing that is decided depends on it."""
     is_ready: bool = False
     is_engine_running: bool = False
+    stop_by_ns: int | None = None
+    """When a stop that was asked for must be over, in monotonic time."""
     healer: Healer = field(init=False)
 
     group: asyncio.TaskGroup = field(init=False)
@@ -137,6 +140,10 @@ class Parts:
     @property
     def keys(self) -> BrokerKeys | None:
         return self.loaded.keys
+
+    def stop_seconds_left(self) -> float:
+        """Of a stop that was asked for; infinite where none was, as where a start failed."""
+        return inf if self.stop_by_ns is None else (self.stop_by_ns - self.clock.mono_ns()) / NANOS_PER_SECOND
 
     # what many parts tell
 

@@ -211,7 +211,7 @@ class Lease:
         connection.remove_termination_listener(self._lost)
         failpoint("lease.before_release")
         try:
-            await connection.close(timeout=STATEMENT_SECONDS_MAX)
+            await connection.close(timeout=STATEMENT_SECONDS_MAX / 2)  # a stop waits for it
         except UNREACHABLE:
             connection.terminate()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -50,7 +49,7 @@ def test_a_loop_that_stands_on_the_way_down_ends_and_says_where(site: SharedSite
 
 @pytest.mark.fault("H7")
 @pytest.mark.fault("F12")
-def test_with_a_database_that_answers_nothing_more_it_stops_within_ten_seconds(site: SharedSite, servers: Servers):
+def test_with_a_database_that_answers_nothing_more_it_stops_in_order_within_ten_seconds(site: SharedSite, servers: Servers):
     daemon = trading(site)
     postmaster = servers.postgres.pid
     assert postmaster is not None
@@ -58,14 +57,10 @@ def test_with_a_database_that_answers_nothing_more_it_stops_within_ten_seconds(s
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
-        asked_s = time.monotonic()
         daemon.signal(signal.SIGTERM)
         code = daemon.wait(STOP_SECONDS_MAX)
-        took_s = time.monotonic() - asked_s
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-    assert took_s <= STOP_SECONDS_MAX
-    assert code in (0, 75), daemon.output
-    assert "records_not_stored" in daemon.output or code == 75
+    assert code == 0, daemon.output
     must_go_on(site)

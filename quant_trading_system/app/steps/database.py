@@ -22,8 +22,10 @@ from quant_trading_system.persistence.latch_file import FILE_NAME
 from quant_trading_system.persistence.lease import Lease
 from quant_trading_system.persistence.writer import BehindWriter
 
-FLUSH_SECONDS_MAX = 3.0
-TASKS_STOP_SECONDS_MAX = 1.0
+FLUSH_SECONDS_MAX = 6.0
+FLUSH_SECONDS_MIN = 0.5
+AFTER_FLUSH_SECONDS = 3.0  # of a stop: what leaving this step, and those before it, may take
+TASKS_STOP_SECONDS_MAX = 0.5
 LEASE_OWNER = "lease"
 
 
@@ -103,8 +105,9 @@ async def _lead(parts: Parts, stack: AsyncExitStack) -> int:
 async def _flush(parts: Parts) -> None:
     """Write what waits; what does not get written in time is said, for it will be missing after the next start."""
     failpoint("stop.before_flush")
-    if not await parts.writer.flush(FLUSH_SECONDS_MAX):
-        parts.log.error("records_not_stored", waiting=parts.writer.depth, waited_s=FLUSH_SECONDS_MAX)
+    seconds = max(FLUSH_SECONDS_MIN, min(FLUSH_SECONDS_MAX, parts.stop_seconds_left() - AFTER_FLUSH_SECONDS))
+    if not await parts.writer.flush(seconds):
+        parts.log.error("records_not_stored", waiting=parts.writer.depth, waited_s=round(seconds, 1))
     parts.progress.write_last()
 
 

@@ -177,6 +177,27 @@ def test_stopping_cancels_every_task_and_names_those_that_do_not_end():
     assert run_virtual(scenario()) == ["stubborn"]
 
 
+def test_a_task_whose_clean_up_ends_by_nothing_is_cut_off_at_half_of_the_time():
+    async def scenario() -> tuple[list[str], float]:
+        loop = asyncio.get_running_loop()
+
+        async def gives_back() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(60)  # to a server that answers nothing
+
+        async with asyncio.TaskGroup() as group:
+            supervisor = Supervisor(group, on_failure=lambda ended: None)
+            supervisor.start("writer", gives_back, owner="test")
+            await asyncio.sleep(0)
+            began_s = loop.time()
+            left = await supervisor.stop(timeout_s=2)
+            return left, loop.time() - began_s
+
+    assert run_virtual(scenario()) == ([], 1.0)
+
+
 def _silences(gaps_s: list[float], *, beats: bool) -> list[str]:
     """What is said of a task that promised a heartbeat every 10 s, looked at after each gap."""
     clock = SimpleNamespace(now_s=1_000.0)
