@@ -49,7 +49,7 @@ def test_a_loop_that_stands_on_the_way_down_ends_and_says_where(site: SharedSite
 
 @pytest.mark.fault("H7")
 @pytest.mark.fault("F12")
-def test_with_a_database_that_answers_nothing_more_it_stops_in_order_within_ten_seconds(site: SharedSite, servers: Servers):
+def test_with_a_database_that_answers_nothing_more_it_stops_within_ten_seconds(site: SharedSite, servers: Servers):
     daemon = trading(site)
     postmaster = servers.postgres.pid
     assert postmaster is not None
