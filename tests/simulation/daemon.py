@@ -272,7 +272,7 @@ class Process:
             replace(
                 config,
                 limits=replace(config.limits, quiet_seconds=quiet_seconds),
-                entry_order_seconds_max=world.plan.switches.get("entry_s", config.entry_order_seconds_max),
+                entry_order_seconds_max=world.plan.entry_s or config.entry_order_seconds_max,
             ),
             next_sequence=next_sequence,
             observe=lambda strategy: SeededStrategy(strategy.id, world),

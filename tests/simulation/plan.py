@@ -37,10 +37,13 @@ QUIET_S = 6.0
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
 
-NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.07
+NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.08
 """Of the seeds: without a fault, with a single one, with crashes at failpoints and little else, with nothing but what
 the broker does to single orders."""
-TALES = ("broker_ends", "broker_ends", "replaced_outside", "odd_status")
+TALES = (
+    *("broker_ends",) * 3, *("replaced_outside",) * 2, *("odd_status",) * 2, *("decisions_at_once",) * 2,
+    "leg_fills_during_cancel",
+)  # fmt: skip
 """Each leads an order to other states; beside faults that keep orders from the broker hardly one gets there."""
 TRAPS, TRAP_DOWN_S = 4, 1.0
 """Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
@@ -93,6 +96,11 @@ class Plan(Struct, frozen=True):
         return QUARANTINE_S / self.hurry
 
     @property
+    def entry_s(self) -> float:
+        """So long an entry rests before it is cancelled and decided anew; 0: as in production."""
+        return self.switches.get("entry_s", 0.0) if self.hurry > 1.0 else 0.0
+
+    @property
     def heal_s(self) -> float:
         """How long, at the end, nothing is wrong any more."""
         return self.quarantine_s + HEAL_BEYOND_QUARANTINE_S
@@ -120,7 +128,7 @@ SWITCHES: dict[str, Parameter] = {
     "quote_gap_s": Choice((0.7, 1.0, 1.0)),
     "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
     "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
-    "entry_s": Choice((5.0, 5.0, 5.0, 20.0)),  # so long an entry rests before it is cancelled and decided anew
+    "entry_s": Choice((5.0, 5.0, 5.0, 20.0)),  # in fast plans, so long an entry rests
     "broker_latency_ms": Choice((1.0, 15.0, 60.0, 250.0)),
     "broker_jitter_ms": Choice((0.0, 10.0, 100.0)),
     "stream_latency_ms": Choice((0.0, 5.0, 40.0, 400.0)),
@@ -134,9 +142,10 @@ SWITCHES: dict[str, Parameter] = {
 }  # fmt: skip
 
 
+Occasions = tuple[tuple[str, float, dict[str, Value]], ...]
 EVERYBODY: tuple[str, float, dict[str, Value]] = ("decisions_at_once", 20.0, {})
 """Orders leave with every bar, so that one passes the place."""
-OCCASIONS: dict[tuple[str, ...], tuple[tuple[str, float, dict[str, Value]], ...]] = {
+OCCASIONS: dict[tuple[str, ...], Occasions] = {
     ("recovery.", "first_pass.", "lease.before_take", "lease.after_take", "trade_stream.l"): (
         ("crash", 0.0, {"down_s": 1.0}),
     ),
@@ -158,7 +167,7 @@ OCCASIONS: dict[tuple[str, ...], tuple[tuple[str, float, dict[str, Value]], ...]
         ("database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}),
     ),
     ("latch.", "latch_file.", "performers.before_cancel_all", "performers.after_cancel_all"): (
-        ("kill", 0.0, {"by": "operator", "reset_after_s": 10.0}),
+        ("kill", 0.0, {"by": "operator", "reset_after_s": 3.0}),
     ),
     ("performers.before_cancel", "performers.after_cancel"): (EVERYBODY, ("cancel_slow", 60.0, {"delay_s": 1.0})),
 }  # fmt: skip
@@ -226,9 +235,18 @@ def _traps(chance: Random, bare: Plan) -> list[Fault]:
             0.0,
             {"point": point, "hit": 1.0, "down_s": TRAP_DOWN_S},
         )
-        for number in range(TRAPS)
-        for point in [POINTS[(bare.seed * TRAPS + number) % len(POINTS)]]
+        for number, point in enumerate(_points_of(bare.seed))
     ]
+
+
+def _points_of(seed: int) -> list[str]:
+    """The points that have their turn: first those that an order must pass, last those at which trading is halted."""
+    points = [POINTS[(seed * TRAPS + number) % len(POINTS)] for number in range(TRAPS)]
+    return sorted(points, key=lambda point: (point.startswith("latch"), EVERYBODY not in _made_for(point)))
+
+
+def _made_for(point: str) -> Occasions:
+    return next((made for prefixes, made in OCCASIONS.items() if point.startswith(prefixes)), ())
 
 
 def _drawn_kinds(chance: Random, share: float) -> list[Kind]:
@@ -273,10 +291,9 @@ def _occasions(fault: Fault, chaos_s: float) -> list[Fault]:
     """What makes the daemon pass the place where it is to die, a moment after the trap is set."""
     point = str(fault.parameters.get("point", ""))
     at_s = _round(fault.at_s + 1.0)
-    made = next((made for prefixes, made in OCCASIONS.items() if point.startswith(prefixes)), ())
     occasions = [
         Fault(kind, at_s, min(for_s, _round(chaos_s - at_s - tail_s(parameters))), dict(parameters))
-        for kind, for_s, parameters in made
+        for kind, for_s, parameters in _made_for(point)
     ]
     return [each for each in occasions if each.for_s >= 0.0 and each.ends_s <= chaos_s]
 

@@ -71,7 +71,7 @@ def _kind(
     )
 
 
-BRIEF = Span(1, 40, is_log=True)
+BRIEF = Span(3, 60, is_log=True)
 SHORT = Span(4, 60, is_log=True)
 LONG = Span(10, 300, is_log=True)
 OUTAGE = Span(4, 60, is_log=True)
@@ -133,27 +133,27 @@ KINDS: tuple[Kind, ...] = (
           probability=OFTEN, how=Choice(("timeout", "reset", "502", "503", "504", "truncated", "empty", "html")),
           weight=2),
     _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", TURNED_AWAY,
-          probability=OFTEN, how=LOST_HOW, weight=2.5),
+          probability=OFTEN, how=LOST_HOW, weight=2.9),
     _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", TURNED_AWAY, probability=OFTEN,
-          delay_s=Span(2, 50, is_log=True), how=LOST_HOW, weight=2.2),
+          delay_s=Span(2, 50, is_log=True), how=LOST_HOW, weight=2.4),
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
           POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True), weight=2.5),
     _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end: asked"
           " for by its id the broker is silent, or (404, for a part of the quarantine at most) says that it has none",
-          POSTS, lookup=Choice(("timeout", "404")), weight=2.2),
+          POSTS, lookup=Choice(("timeout", "404")), weight=2.5),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
           " the order is shown by nothing until the end", POSTS, weight=2),
-    _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", TURNED_AWAY,
-          probability=OFTEN, refusal=Choice(REFUSALS), weight=2.2),
+    _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", TURNED_AWAY, times_max=3,
+          probability=OFTEN, refusal=Choice(REFUSALS), weight=2.8),
     _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
           " where the order was taken all the same", TURNED_AWAY, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
-          carried_out=Choice((0.0, 1.0)), weight=2),
+          carried_out=Choice((0.0, 1.0)), weight=2.4),
     _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
           headers=Choice((0.0, 1.0))),
     _kind("A11", "strategy_nonsense", "a strategy's signal holds NaN, infinity, -0.0, 1e-9 or 1e12", SHORT,
           how=Choice(("nan", "infinity", "minus_zero", "tiny", "huge")), weight=2),
     _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", TURNED_AWAY,
-          refusal=Choice(REFUSALS), weight=2.9),
+          refusal=Choice(REFUSALS), weight=3.2),
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price;"
           " more: 1 where the broker really takes more shares than were asked for", POSTS, probability=OFTEN,
           field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price")), more=Choice((0.0, 0.0, 1.0)),
@@ -166,12 +166,12 @@ KINDS: tuple[Kind, ...] = (
           " to its POST and every frame, the same with that answer lost, while it works, while its cancel is under way;"
           " part: 1 where a part fills first; then: the broker takes that back, and it fills or lives on after all",
           POSTS, probability=MOSTLY, when=Choice(("first_word", "unanswered", "working", "working", "canceling")),
-          part=Choice((0.0, 1.0)), word=Choice(("canceled", "expired", "rejected", "rejected", "owner")),
+          part=Choice((0.0, 1.0)), word=Choice(("canceled", "expired", "expired", "rejected", "rejected", "owner")),
           then=Choice(("", "", "fill", "live", "part", "replaced")), delay_s=Span(0.4, 8, is_log=True),
           weight=3.5),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
           " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
-          silent=Choice((0.0, 0.0, 1.0)), weight=1.6),
+          silent=Choice((0.0, 0.0, 1.0)), weight=1.9),
     # B. the life of an order
     _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", CANCELS,
           status=Choice(("422", "404")), weight=1.8),
@@ -192,14 +192,14 @@ KINDS: tuple[Kind, ...] = (
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
           delay_s=Span(1, 20, is_log=True), weight=1.3),
     _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
-          CANCELS, both=Choice((0.0, 1.0)), weight=7),
+          CANCELS, both=Choice((0.0, 1.0)), weight=8),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES,
           weight=1.8),
     _kind("C2 D1", "stream_mute", "trade_updates: connections stay open and say nothing until the end",
           Span(8, 120, is_log=True), weight=0.7),
-    _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", OUTAGE, weight=1.1),
-    _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES, weight=1.6),
+    _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", OUTAGE, weight=1.2),
+    _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES, weight=1.9),
     _kind("C3", "frames_reordered", "trade_updates: a frame is sent behind the next one", LONG, probability=OFTEN,
           weight=1.8),
     _kind("C3", "frames_replayed", "trade_updates: after a frame the last three come again", LONG,
@@ -220,8 +220,8 @@ KINDS: tuple[Kind, ...] = (
           what=Choice(("orders", "positions", "activities", "all")), weight=1.2),
     _kind("C8", "read_stale", "GET: answered as it was when the fault began", SHORT, probability=OFTEN,
           what=Choice(("orders", "positions", "account", "activities", "all"))),
-    _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", LONG,
-          before=Choice(("positions", "account", "activities", "orders")), weight=3),
+    _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", POSTS,
+          before=Choice(("positions", "account", "activities", "orders")), weight=4.5),
     _kind("C10", "read_slow", "GET: answered after delay_s", SHORT, probability=OFTEN,
           delay_s=Span(0.5, 8, is_log=True), weight=0.8),
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
@@ -249,8 +249,8 @@ KINDS: tuple[Kind, ...] = (
     # E. limits, guards, kill
     _kind("E1 E3", "decisions_at_once", "strategies change their minds on every bar, all of them in one step", SHORT),
     _kind("E7", "price_shock", "the price of every symbol moves by this fraction", fraction=Choice(
-        (-0.3, -0.12, -0.06, -0.03, -0.015, 0.03)), times_max=1, weight=0.9),
-    _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", SHORT,
+        (-0.3, -0.12, -0.06, -0.03, -0.015, 0.03)), times_max=1, weight=1.1),
+    _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", POSTS,
           rule=Span(0, 1), how=Choice(("raises", "nonsense", "missing")), weight=2),
     _kind("E9 E10", "kill", "the kill switch is engaged; reset_after_s: a person resets then (0: nobody)",
           times_max=1, by=Choice(("operator", "file", "between_check_and_write", "between_commit_and_check")),
@@ -265,7 +265,7 @@ KINDS: tuple[Kind, ...] = (
           down_s=DOWN, weight=0.8),
     _kind("F2", "crash_at_failpoint", "the process dies where it passes a failpoint for the hit-th time from here on;"
           " soon after `point`'s occasion is brought about", times_max=3, ends_life=True, point=Choice(POINTS),
-          hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=DOWN, weight=0.8),
+          hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=DOWN, weight=1.5),
     _kind("F3", "crash_in_recovery", "the process dies, and again `depth` times while it recovers", times_max=1,
           ends_life=True, depth=Choice((1.0, 2.0, 3.0, 5.0)), after_s=Span(0.005, 2, is_log=True), weight=1.6),
     _kind("F4", "commit_lost", "database: the answer to a COMMIT is lost; done: 1 where it was carried out", LONG,
@@ -301,9 +301,9 @@ KINDS: tuple[Kind, ...] = (
     _kind("H1", "wall_jump", "the wall clock jumps, and back at the end; monotonic and venue time do not", LONG,
           jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),
     _kind("H1", "date_skew", "the broker's Date header is off by skew_s", LONG,
-          skew_s=Choice((-90.0, -1.5, 1.5, 90.0)), weight=0.7),
+          skew_s=Choice((-90.0, -1.5, 1.5, 90.0)), weight=0.8),
     _kind("H2", "suspend", "the process stands still and goes on, as with SIGSTOP and SIGCONT; when: at once, or while"
-          " an order leaves", Span(2, 60, is_log=True), when=Choice(("now", "now", *BETWEEN)), weight=1.6),
+          " an order leaves", Span(2, 60, is_log=True), when=Choice(("now", "now", *BETWEEN)), weight=1.7),
     _kind("H3", "task_dies", "a supervised task raises, or ends; task is the part of the list of names",
           task=Span(0, 1), how=Choice(("raises", "returns", "cancelled")), weight=1.4),
     _kind("H5", "cancelled_at_await", "the order path's task is cancelled at one of its awaits and started again",
@@ -312,7 +312,7 @@ KINDS: tuple[Kind, ...] = (
           down_s=DOWN, weight=1.4),
     # K. a second daemon
     _kind("K1 F5", "second_daemon", "another daemon starts on the same account, with our database or an empty one"
-          " of its own (own), and must refuse", SHORT, times_max=1, own=Choice((0.0, 1.0)), weight=1.2),
+          " of its own (own), and must refuse", SHORT, times_max=1, own=Choice((0.0, 1.0)), weight=1.5),
     _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how), of"
           " which the first learns at its next renewal (unnoticed)", how=Choice(("connection", "taken", "unnoticed"))),
     _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on; when:"

@@ -1,7 +1,8 @@
 """What the broker says of an order and cannot be, or was not asked for, locks its symbol in the step that hears of it.
 
 Judges I7 and I14 by the words themselves (faults A13, A14, C4): another order than was sent, more filled than it has,
-fills that fall, a status that nobody knows. Each is judged once an order: a person may have unlocked it since.
+fills that fall, a status that nobody knows and no newer picture has overtaken. Each is judged once an order: a person
+may have unlocked it since.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tests.simulation.checkers.notes import SECOND_NS, Notes, Story
 from tests.simulation.reach import STATUS_WORDS
 
 CORRECTIONS = frozenset({"trade_bust", "trade_correct"})
+FINAL = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
 COMPARED = ("symbol", "side", "quantity", "limit_price", "stop_price")
 
 
@@ -30,6 +32,7 @@ class Contradictions(Judge):
         super().__init__(notes)
         self._filled: dict[str, Decimal] = {}
         self._newest_ns: dict[str, int] = {}
+        self._over_ns: dict[str, int] = {}
         self._judged: set[tuple[str, str]] = set()
         self._has_splits = notes.has_planned("split")
 
@@ -37,6 +40,7 @@ class Contradictions(Judge):
         """A new life heard nothing yet: what contradicts what the last one heard, it cannot know."""
         self._filled.clear()
         self._newest_ns.clear()
+        self._over_ns.clear()
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         assert isinstance(event, OrderUpdated | OrderAnswered | LookupAnswered), "the only events watched"
@@ -60,7 +64,7 @@ class Contradictions(Judge):
     def _contradictions(self, shown: BrokerOrder, story: Story) -> Iterator[tuple[str, str]]:
         assert story.approved is not None, "looked at before"
         intent, name = story.approved.intent, story.client_order_id
-        if shown.status not in STATUS_WORDS:
+        if shown.status not in STATUS_WORDS and not self._is_overtaken(shown):
             yield "word", f"is {shown.status!r}"
         before = self._filled.get(name, Decimal(0))
         if shown.filled_quantity < before and shown.updated_ns - self._newest_ns[name] >= SECOND_NS:
@@ -75,11 +79,18 @@ class Contradictions(Judge):
                 yield "echo", f"was sent with {field} {asked}, and is shown with {echoed}"
                 return
 
+    def _is_overtaken(self, shown: BrokerOrder) -> bool:
+        """Whether a newer picture was told before, or of the same moment that it is over."""
+        name = shown.client_order_id
+        return shown.updated_ns < self._newest_ns.get(name, 0) or shown.updated_ns <= self._over_ns.get(name, -1)
+
     def _remember(self, shown: BrokerOrder, event: AnyEvent, *, is_correction: bool) -> None:
         name = shown.client_order_id
         told_ns = shown.updated_ns
         if isinstance(event, OrderUpdated) and event.execution is not None:
             told_ns = max(told_ns, event.execution.venue_ns)
+        if shown.status in FINAL:
+            self._over_ns[name] = max(self._over_ns.get(name, 0), shown.updated_ns)
         self._newest_ns[name] = max(self._newest_ns.get(name, 0), told_ns)
         if is_correction:
             self._filled[name] = shown.filled_quantity

@@ -14,7 +14,7 @@ from quant_trading_system.simulator.instants import new_york_date
 from quant_trading_system.simulator.requests import OrderRequest
 from quant_trading_system.simulator.schedule import Action
 from quant_trading_system.simulator.settings import Hop
-from tests.simulation.faults.catching import let_rest
+from tests.simulation.faults.catching import let_rest, soon
 from tests.simulation.faults.stage import (
     CENT,
     ORDERS_PATH,
@@ -33,7 +33,7 @@ from tests.simulation.http import Fate
 from tests.simulation.streams import Frame
 from tests.simulation.venue import Request
 
-RETRY_WAIT_S, LAST_TRIES_S = 60.0, 4.0
+RETRY_WAIT_S, LAST_TRIES_S, LOOK_S = 60.0, 4.0, 0.5
 BROKER_SIDES = {"dividend": "DIV", "fee": "FEE", "interest": "INT"}
 
 
@@ -292,12 +292,15 @@ def correct(stage: Stage) -> None:
 
 
 def _take_back(stage: Stage, act: Callable[[Execution], None]) -> None:
+    """Take one of the newest executions back, or the first one that comes."""
     executions = our_executions(stage)
     if executions:
         stage.world.exchange.advance(stage.world.venue_ns())
         if granted(lambda: act(stage.chance.choice(executions[-3:]))):
             stage.reach()
             stage.world.pump()
+    else:
+        soon(stage, lambda: _take_back(stage, act), wait_s=LOOK_S)
 
 
 def many_orders(stage: Stage) -> None:
