@@ -201,6 +201,8 @@ class Process:
         self.clock.mono_ns = world.mono_ns_now  # type: ignore[method-assign,assignment]  # asked thousands of times
         self.engine: Engine | None = None
         self.exit_code: int | None = None
+        self.exit_text = ""
+        """Why it ended by itself."""
         self.daemon = Daemon(
             TradeOptions(mode=Mode.SIM),
             steps=self._steps(),
@@ -219,6 +221,7 @@ class Process:
             code = int(await self.daemon.run())
         except OperatorError as error:
             code = int(error.exit_code)
+            self.exit_text = error.message
             self._world.trace(f"exit {code}: {error.message}")
         except Exception as error:  # border: a process that dies of a bug; the campaign counts it as found
             code = int(ExitCode.UNEXPECTED)

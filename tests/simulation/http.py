@@ -41,6 +41,10 @@ class SimUrl(NamedTuple):
     params: Mapping[str, str]
 
 
+NO_ORDER = b'"code":40410000'
+"""What Alpaca says of an order that it does not have; a 404 without it is a proxy's."""
+
+
 class Tap(NamedTuple):
     """One request that reached the broker. `status` is what the venue answered, None before it did."""
 
@@ -121,6 +125,14 @@ class Network:
         self.skew_s = 0.0
         """The broker's Date header is off by so much."""
         self._date = (0, "")
+        self.told_absent: dict[str, int] = {}
+        """Client ids of orders that the broker said it has not, and when that was heard last."""
+
+    def note_absent(self, request: Request) -> None:
+        """The daemon is told that the broker has no order of an id."""
+        name = request.params.get("client_order_id")
+        if name is not None:
+            self.told_absent[name] = self._world.mono_ns_now()
 
     def block(self, number: int) -> None:
         """Refuse every connection."""
@@ -290,6 +302,8 @@ class SimHttp(AlpacaHttp):
             await payload.write_with_length(_Writer(), None)  # type: ignore[arg-type]
         silence_s = READ_SILENCE_S if payload is None else ORDER_SILENCE_S
         answer = await network.send(request, fate, self.life, silence_s)
+        if answer.status == 404 and NO_ORDER in answer.body:
+            network.note_absent(request)
         if base is Base.TRADING:
             self._measure_skew(network.date(), sent_ns=sent_ns, received_ns=self._clock.wall_ns())
         return Reply(status=answer.status, headers=CIMultiDict(answer.headers), body=answer.body)

@@ -57,6 +57,7 @@ class Lives:
     def __init__(self) -> None:
         self.process: Process | None = None
         self.engine: Engine | None = None
+        self.exit_text = ""
         self.incarnation = 0
         self.crashes = 0
         self.is_over = False
@@ -158,6 +159,7 @@ class Lives:
         if process in self.others and code == ExitCode.SAFETY:
             self.reach("second_daemon.refused")
         if process is self.process:
+            self.exit_text = process.exit_text
             in_life(None).run(self._after_exit, code)
 
     def _after_exit(self, code: int) -> None:

@@ -209,6 +209,11 @@ class World(Lives):
         """Orders of which the broker took its final word back, and when, in venue time."""
         return self.venue.revived
 
+    @property
+    def told_absent(self) -> Mapping[str, int]:
+        """Orders that the broker said it has not."""
+        return self.network.told_absent
+
     def file(self, name: str) -> bytes | None:
         """A file of the daemon's machine."""
         return self.disk.read(name)

@@ -30,13 +30,14 @@ from tests.simulation.checkers.recovering import Recovering
 from tests.simulation.checkers.seam import Tap, World
 from tests.simulation.checkers.sights import Sights
 from tests.simulation.checkers.stopping import Stopping
+from tests.simulation.checkers.storing import Storing
 from tests.simulation.checkers.wire import Wire
 
 __all__ = ["JUDGES", "Checkers"]
 
 JUDGES: tuple[type[Judge], ...] = (
     Wire, Allowed, Killing, Halting, Rates, OrderLife, Contradictions, Exposure, Books, Recovering, Healing, Telling,
-    Stopping, Drifting, Picturing, Degrading, Leading, Ending, Sights,
+    Stopping, Storing, Drifting, Picturing, Degrading, Leading, Ending, Sights,
 )  # fmt: skip
 MARKET_KINDS = frozenset({TradeSeen, QuoteSeen, BarSeen, StatusSeen})
 

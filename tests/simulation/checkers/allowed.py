@@ -7,6 +7,7 @@ of the order left.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -166,15 +167,21 @@ class Allowed(Judge):
             self._judge_new_exposure(client_order_id, tap)
 
     def _judge_lease(self, client_order_id: str, tap: Tap) -> None:
-        lease = self.notes.hearing.lease
+        words = [lease for turn, lease in self.notes.hearing.leases if turn < tap.sent_turn]
+        lease = words[-1] if words else self.notes.hearing.lease
         if lease is None:
             self.notes.fail("I10", f"{client_order_id} lease", f"{client_order_id} left before a lease was heard of")
-        elif lease.held and lease.deadline_mono_ns - tap.sent_mono_ns < (LEASE_MARGIN_S - 0.1) * SECOND_NS:
+        elif not lease.held:
+            self.notes.fail("I25", client_order_id, f"{client_order_id} left after the lease was lost")
+        elif lease.deadline_mono_ns - tap.sent_mono_ns < (LEASE_MARGIN_S - 0.1) * SECOND_NS:
             left_s = (lease.deadline_mono_ns - tap.sent_mono_ns) / SECOND_NS
             self.notes.fail("I25", client_order_id, f"{client_order_id} left {left_s:.2f} s before the lease ended")
 
     def _judge_new_exposure(self, client_order_id: str, tap: Tap) -> None:
         hearing = self.notes.hearing
+        if not _is_whole(self.world.file(LATCH_FILE)):
+            text = f"{client_order_id} adds exposure beside a latch file that nobody can read"
+            self.notes.fail("I10", f"{client_order_id} file", text)
         if self._began_engaged and self._is_durably_engaged():
             text = f"{client_order_id} adds exposure in a life that began with an engaged latch, which nobody reset"
             self.notes.fail("I9", f"{client_order_id} durable", text)
@@ -235,3 +242,12 @@ class Allowed(Judge):
         engine = self.world.engine
         if engine is not None:
             self.notes.shut("state", engine._desk.guards.state is not TradingState.ACTIVE)
+
+
+def _is_whole(raw: bytes | None) -> bool:
+    """Whether a latch file is what was written once: its first line holds the digest and the length of the second."""
+    head, _, rest = (raw or b"").partition(b"\n")
+    words = head.split(b" ")
+    if len(words) != 3 or not words[2].isdigit():
+        return raw is None
+    return hashlib.sha256(rest[: int(words[2])]).hexdigest().encode() == words[1]

@@ -17,8 +17,8 @@ PASS_S = 45.0 + 2.5
 """The limit (I17), the second of the timer, and what a slow step costs."""
 FEED_S = 15.0 + 5.0 + 5.0
 """The limit of silence, the five seconds in which it is found out (I22), and a step of the timer that comes late."""
-DATABASE_S = 30.0
-"""A probe every ten seconds, and a statement that waits for its answer."""
+DATABASE_S = 14.0
+"""A probe every ten seconds here, and a step of the timer that comes late."""
 
 
 class Degrading(Judge):

@@ -89,8 +89,19 @@ class Drifting(Judge):
                 self._drifted_ns[drift.symbol] = self.world.mono_ns
         if drift.action == "AdjustPosition":
             self._judge_adjustment(drift, text, subject)
+            self._judge_wishes(Symbol(str(drift.symbol)), text, subject)
         if drift.kind == "sign_flip" and drift.action in ("Wait", "AdjustPosition") and not self._is_degraded:
             self.notes.fail("C7", f"{subject} state", f"{text}: the other sign, and new exposure is allowed")
+
+    def _judge_wishes(self, symbol: Symbol, text: str, subject: str) -> None:
+        """A repair is no wish: nobody may trade because of it (I16)."""
+        engine = self.world.engine
+        assert engine is not None, "its step is judged"
+        desk = engine._desk
+        for strategy in desk.strategies:
+            held, wanted = desk.ledger.book_quantity(strategy, symbol), desk.portfolio.target(strategy, symbol)
+            if strategy in desk.ledger.books(symbol) and wanted is not None and abs(wanted) > abs(held):
+                self.notes.fail("I16", f"{subject} {strategy}", f"{text}: {strategy} holds {held}, and wants {wanted}")
 
     @property
     def _is_degraded(self) -> bool:

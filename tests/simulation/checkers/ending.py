@@ -6,6 +6,7 @@ state, lock or alert is without a cause, a life is there and may send again unle
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -48,6 +49,10 @@ EXITS = {
 }
 """Exit codes that need a fault of one of these kinds; 5 and 75 (try again) need any, the others never happen."""
 
+NEVER = re.compile(r"ended: (?!Cancelled)\w*(Bug|Error|Unavailable|Unreachable|InDoubt|Refused)\(|task perform-")
+PLANNED = "the plan lets it fail"
+"""What ends no daemon: an error of ours, or one of the broker's. Of a plan's own making a task may fail."""
+
 
 class Ending(Judge):
     """Looks at every second from the end of the chaos on."""
@@ -77,6 +82,8 @@ class Ending(Judge):
             is_expected = self.notes.has_planned(*kinds)
         if not is_expected:
             self.notes.fail("exit", str(code), f"the daemon ended with exit code {code}")
+        if NEVER.search(self.world.exit_text) and PLANNED not in self.world.exit_text:
+            self.notes.fail("exit", "by itself", f"the daemon ended: {self.world.exit_text[:120]}")
 
     def on_crash(self) -> None:
         self._books_agreed_s = self._orders_agreed_s = self._known_s = None

@@ -25,8 +25,9 @@ from quant_trading_system.core.events import (
     OrderUpdated,
     Restored,
 )
-from quant_trading_system.core.types import ClientOrderId, Symbol
+from quant_trading_system.core.types import BrokerOrderId, ClientOrderId, Symbol
 from quant_trading_system.engine.risk_view import build_exposure
+from quant_trading_system.orders.status import Status
 from quant_trading_system.simulator.orders import SimOrder
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import Notes
@@ -110,7 +111,8 @@ class Exposure(Judge):
         if len(orders) == self._orders_seen:
             return
         for order in islice(orders.values(), self._orders_seen, None):
-            if order.client_order_id.startswith(PREFIX) and order.parent_id is None and not self._is_followers(order):
+            first = self._first(order)
+            if first.client_order_id.startswith(PREFIX) and first.parent_id is None and not self._is_followers(first):
                 self._open[order.id] = order
         self._orders_seen = len(orders)
 
@@ -120,6 +122,19 @@ class Exposure(Judge):
             if order is not None and not self.notes.is_untold(client_order_id):
                 self._open.setdefault(order.id, order)
 
+    def _is_known_replaced(self, broker_order_id: str) -> bool:
+        engine, before = self.world.engine, self.truth.by_id.get(broker_order_id)
+        known = None if engine is None else engine._desk.orders.by_broker_id(BrokerOrderId(broker_order_id))
+        is_over = before is not None and not before.is_open
+        return is_over and known is not None and known.status is Status.REPLACED
+
+    def _first(self, order: SimOrder) -> SimOrder:
+        """The order that was sent, of one that took its place at the broker, however often (fault B5)."""
+        orders = self.truth.by_id
+        while order.replaces is not None and order.replaces in orders:
+            order = orders[order.replaces]
+        return order
+
     def _is_followers(self, order: SimOrder) -> bool:
         """Whether a daemon that leads by now sent it: the one that led before may send nothing any more."""
         row, lease = self.world.committed("intents").get((order.client_order_id,)), self.notes.hearing.lease
@@ -128,11 +143,14 @@ class Exposure(Judge):
     def _need(self, order: SimOrder) -> Decimal:
         """Shares of one order that may still reach our books."""
         engine = self.world.engine
-        is_lost = (order.client_order_id,) in self.world.losses.intents
-        if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(order.client_order_id)) is None:
+        first = self._first(order).client_order_id
+        is_lost = (first,) in self.world.losses.intents
+        if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(first)) is None:
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
         if self.world.revived and self.notes.is_untold(order.client_order_id):
             return ZERO
+        if order.replaces is not None and not self._is_known_replaced(order.replaces):
+            return ZERO  # the one that it replaces counts, as long as nobody was told that it is replaced
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:

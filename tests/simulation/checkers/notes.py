@@ -70,7 +70,6 @@ class Story(Struct):
     filled: Decimal = Decimal(0)
     is_final: bool = False
     proving_passes: int = 0  # good ones that began after its quarantine
-    empty_ns: int | None = None  # asked for by its id, the broker had none
 
 
 class Hearing(Struct):
@@ -81,6 +80,8 @@ class Hearing(Struct):
     streams: dict[Stream, bool] = {}
     stores: dict[Store, bool] = {}
     lease: LeaseSeen | None = None
+    leases: list[tuple[int, LeaseSeen]] = []
+    """The last words of it, each with the turn of the loop in which it was heard."""
     good_pass_ns: int | None = None
     good_passes: int = 0
     locks: dict[str, int] = {}
@@ -190,9 +191,10 @@ class Notes:
         since_ns = max(story.sending_ns or 0, story.doubted_ns)
         return since_ns + int((self.world.plan.quarantine_s - 0.1) * SECOND_NS)
 
-    def _doubt(self, story: Story) -> None:
-        story.doubted_ns = self.world.mono_ns
-        story.proving_passes, story.empty_ns = 0, None
+    @staticmethod
+    def _doubt(story: Story, mono_ns: int) -> None:
+        story.doubted_ns = mono_ns
+        story.proving_passes = 0
 
     def shut(self, reason: str, is_shut: bool) -> None:
         """Note since when a reason forbids new exposure, or that it does no longer."""
@@ -261,7 +263,7 @@ class Notes:
         if record.status != story.status:
             story.status, story.status_ns = record.status, self.world.mono_ns
             if record.status == "UNKNOWN":
-                self._doubt(story)
+                self._doubt(story, self.world.mono_ns)
         story.filled, story.is_final = record.filled_quantity, record.is_final
 
     def _on_pass(self, event: BrokerSnapshot, record: ReconciliationRecord) -> None:
@@ -288,6 +290,7 @@ class Notes:
 
     def _on_lease(self, event: LeaseSeen) -> None:
         self.hearing.lease = event
+        self.hearing.leases = [*self.hearing.leases[-9:], (self.world.turn, event)]
         if event.held:
             self.epochs[self.world.incarnation] = event.epoch
 
@@ -303,7 +306,7 @@ class Notes:
             story.symbol = saved.symbol
             story.status_ns = self.world.mono_ns
             story.status = "UNKNOWN" if saved.status in ("READY", "SENDING", "UNKNOWN") else saved.status
-            self._doubt(story)
+            self._doubt(story, event.mono_ns)  # it may be handled later: its process stood still
 
     def _forget_lost(self) -> None:
         """What a restored database has no row of, unless it comes back: also a record whose intent was never stored."""
@@ -342,7 +345,7 @@ class Notes:
     def _on_sending(self, event: OrderSending) -> None:
         story = self.story(event.client_order_id)
         story.sending_ns = event.mono_ns
-        self._doubt(story)
+        self._doubt(story, event.mono_ns)
 
     def _on_dropped(self, event: OrderDropped) -> None:
         story = self.story(event.client_order_id)
@@ -369,8 +372,6 @@ class Notes:
         if event.order is not None:
             self._hear_again(event.order)
             self._see(event.client_order_id, event.order.status)
-        elif event.client_order_id in self.stories:
-            self.stories[event.client_order_id].empty_ns = event.mono_ns
 
     def _on_snapshot(self, event: BrokerSnapshot) -> None:
         for order in event.closed_orders:

@@ -165,7 +165,8 @@ class OrderLife(Judge):
         age_s = (self.world.mono_ns - max(story.sending_ns or 0, story.doubted_ns)) / SECOND_NS
         if story.proving_passes < PASSES_MIN:
             return f"believed absent after {age_s:.1f} s and {story.proving_passes} clean passes behind its quarantine"
-        if story.empty_ns is None or story.empty_ns < self.notes.proof_begins_ns(story):
+        empty_ns = self.world.told_absent.get(record.client_order_id)
+        if empty_ns is None or empty_ns < self.notes.proof_begins_ns(story):
             return f"believed absent after {age_s:.1f} s, and not asked for by its id after its quarantine"
         return ""
 

@@ -62,6 +62,16 @@ class World(Protocol):
         """Orders of which the broker took its final word back, and when, in venue time."""
         ...
 
+    @property
+    def told_absent(self) -> Mapping[str, int]:
+        """Client ids of orders that the broker said it has not, and when that word reached the daemon last."""
+        ...
+
+    @property
+    def exit_text(self) -> str:
+        """Why the last process that ended by itself did so, in its own words."""
+        ...
+
     losses: Losses
     """What a restored database does not know any more."""
     ends_s: float
