@@ -71,7 +71,8 @@ class Picturing(Judge):
         shown = {order.broker_order_id for order in event.open_orders}
         began_ns, since_ns = event.started_venue_ns or 0, event.since_ns or 0
         for order in self.truth.open_orders():
-            if order.submitted_at_ns < began_ns and order.status != "held" and order.id not in shown:
+            is_back = order.client_order_id in self.world.revived  # it had ended, and came back meanwhile
+            if order.submitted_at_ns < began_ns and order.status != "held" and order.id not in shown and not is_back:
                 yield f"lacks the open order {order.client_order_id}"
         listed: dict[str, Decimal] = defaultdict(Decimal)
         for fill in event.executions:
