@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -27,6 +28,8 @@ class Progress:
         self._sequence = 0
         self._guards: RestoredGuards | None = None
         self._written: HighWater | None = None
+        self._writing = threading.Lock()
+        """A stop writes while the task's thread may still: two at once would leave a file of both."""
         self._are_guards_told = False
         self._are_guards_stored = False
         """Whether guards of this life are committed: until then a restored database does not know what stands."""
@@ -61,6 +64,10 @@ class Progress:
 
     def write(self) -> None:
         """Write now. A file that cannot be written is said, and stops nothing: the broker's orders tell as well."""
+        with self._writing:
+            self._write()
+
+    def _write(self) -> None:
         parts = self._parts
         self._are_guards_stored = self._are_guards_stored or (self._are_guards_told and not parts.writer.depth)
         mark = HighWater(
