@@ -69,7 +69,7 @@ TEMPO = Periods(
 """Rounds that decide nothing by their rate are made less often: a seed has 30 minutes and 0.1 s."""
 USUAL_ORDERS, USUAL_STREAM = OrderSettings(), StreamSettings()
 HEAD = schema.head()
-SELF_TEST_EVERY = 8
+SELF_TEST_EVERY = 32
 """In one of so many seeds the first life puts its violating orders to the gate: they are the same in every seed."""
 
 

@@ -125,7 +125,7 @@ SWITCHES: dict[str, Parameter] = {
     "stops": Choice((0.0, 1.0)),  # whether strategies declare a protective stop
     "start_minute": Choice((20.0, 45.0, 90.0, 150.0, 200.0, 240.0, 300.0, 325.0)),  # after the open of 390 minutes
     "volatility": Choice((0.0002, 0.0005, 0.0015)),  # of a minute, as a fraction
-    "quote_gap_s": Choice((0.7, 1.0, 1.0)),
+    "quote_gap_s": Choice((2.0, 3.0, 3.0)),  # a bar of the fast plans takes 3.3 s
     "partial_fill_probability": Choice((0.0, 0.0, 0.2, 0.6)),
     "resting_probability": Choice((0.0, 0.2, 0.6)),  # the market steps away, so that an order rests
     "entry_s": Choice((5.0, 5.0, 5.0, 20.0)),  # in fast plans, so long an entry rests

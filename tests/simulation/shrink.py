@@ -26,7 +26,7 @@ PLAIN: dict[str, float] = {
     "database_latency_ms": 0.2,
     "redis_latency_ms": 0.1,
     "ready_choice": 0.0,
-    "quote_gap_s": 1.0,
+    "quote_gap_s": 3.0,
     "inbox_max": 0.0,
     "writer_batch_max": 0.0,
     "dedup_open_only": 0.0,

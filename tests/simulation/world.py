@@ -130,7 +130,6 @@ class World(Lives):
         self._encode = msgspec.msgpack.Encoder(decimal_format="string", enc_hook=repr).encode
         self._pump_timer: Timer | None = None
         self._pump_due_ns = 0
-        self._ticks = 0
         self._posted_s = -1e9
         self._stages: list[Stage] = []
         self.put_away: tuple[int, Any] | None = None
@@ -170,7 +169,7 @@ class World(Lives):
 
     @property
     def mono_ns(self) -> MonoNanos:
-        return MonoNanos(self.mono_ns_now())
+        return MonoNanos(MONO_START_NS + self.loop.now_ns)
 
     def mono_ns_of(self, server_s: float) -> int:
         """A moment by the database's clock, which is the loop's, in monotonic time."""
@@ -326,11 +325,10 @@ class World(Lives):
         self.pump()
 
     def _tick(self, gap_s: float) -> None:
-        """The market moves: one symbol after the other."""
-        symbols = self.symbols
-        symbol = symbols[self._ticks % len(symbols)]
-        self._ticks += 1
-        self.market.step(symbol, self.venue_ns(), seconds=gap_s * self.speed * len(symbols), size=500.0)
+        """The market moves."""
+        now_ns, seconds = self.venue_ns(), gap_s * self.speed
+        for symbol in self.symbols:
+            self.market.step(symbol, now_ns, seconds=seconds, size=500.0)
         self.pump()
         self.loop.call_later(gap_s, self._tick, gap_s, context=self.context)
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 from quant_trading_system.core.clock import to_datetime, to_nanos
 from quant_trading_system.core.types import NANOS_PER_SECOND, Nanos
 
+STAMPS_CACHED_MAX = 4_096
+"""Each pass shows the orders of a day with the stamps that the pass before showed."""
 _STAMP = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d{1,9})\d{0,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
 
 
+@lru_cache(maxsize=STAMPS_CACHED_MAX)
 def parse_stamp(text: str) -> Nanos:
     """Nanoseconds of an RFC 3339 time.
 

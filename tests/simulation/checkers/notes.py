@@ -38,7 +38,7 @@ from quant_trading_system.core.records import DecisionRecord, LockRecord, OrderR
 from quant_trading_system.core.types import Latch, Store, Stream
 from quant_trading_system.core.values import Approved
 from tests.simulation.checkers.journal import Journal
-from tests.simulation.checkers.seam import Truth, World
+from tests.simulation.checkers.seam import Row, Truth, World
 
 SECOND_NS = 1_000_000_000
 QUIET_S = 16.0
@@ -112,6 +112,9 @@ class Notes:
         self.born_s = 0.0
         """When the life that is watched began."""
         self._failed: set[tuple[str, str]] = set()
+        self._planned = {fault.kind for fault in world.plan.faults}
+        self._lease_row: Row | None = None
+        """The lease as it was looked at last."""
         self._events = MappingProxyType(
             {
                 LatchSeen: self._on_latch,
@@ -149,7 +152,7 @@ class Notes:
 
     def has_planned(self, *kinds: str) -> bool:
         """Whether the plan holds a fault of these kinds."""
-        return any(fault.kind in kinds for fault in self.world.plan.faults)
+        return not self._planned.isdisjoint(kinds)
 
     @property
     def is_quiet(self) -> bool:
@@ -211,6 +214,9 @@ class Notes:
         if not self.world.committed("instance"):
             return
         for row in self.world.committed("lease").values():
+            if row is self._lease_row:  # rows are replaced, not changed
+                return
+            self._lease_row = row
             if row["epoch"] < max(self.lease_epochs, default=0):
                 self.lease_epochs.clear()  # another database: the epochs of the one before say nothing of it
             self.lease_epochs.setdefault(row["epoch"], (self.world.mono_ns, row["holder"]))

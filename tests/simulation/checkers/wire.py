@@ -45,14 +45,16 @@ class Wire(Judge):
         """When the database was seen to take connections last."""
 
     def on_second(self) -> None:
-        self._look_at_database()
+        if self._unnoticed_ns:
+            self._look_at_database()
 
     def _look_at_database(self) -> None:
         if self.world.is_database_up:
             self._database_up_ns = self.world.mono_ns
 
     def on_request(self, tap: Tap) -> None:
-        self._look_at_database()
+        if self._unnoticed_ns:
+            self._look_at_database()
         path = tap.path.partition("?")[0]
         if tap.method == "GET":
             self._judge_question(tap)
