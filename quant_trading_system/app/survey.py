@@ -44,14 +44,7 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
     lost = found.unknown(known)
     if lost and not parts.instance.restored:
         reason = f"the broker shows {len(lost)} orders of ours that it does not know, such as {lost[0].client_order_id}"
-        parts.instance = await renew_instance(
-            parts.database,
-            parts.instance,
-            reason,
-            state_folder=parts.state_dir,
-            token=parts.edge.make_token(),
-        )
-        parts.lease.adopt_epoch(parts.instance.raised_epoch)
+        await _renew(parts, reason)
     let_be = frozenset(order.client_order_id for order in found.foreign)
     if not parts.instance.restored:
         if restored.guards is None and not restored.is_first_start:  # the first start on a restored one died too soon
@@ -75,6 +68,28 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
         guards=_later_guards(parts, restored.guards),
     )
     return taken, let_be
+
+
+async def refuse_forgotten(parts: Parts) -> None:
+    """The first pass shows an order of this database that the survey was not shown: it was restored, too (F13).
+
+    Under its new name the next start looks for all that it lost, however much was written since.
+
+    Raises:
+        TemporaryFailure: naming the order.
+    """
+    forgotten = parts.engine.forgotten_orders
+    if forgotten:
+        text = f"the broker shows an order of ours that this database does not know: {forgotten[0]}"
+        await _renew(parts, text)
+        raise TemporaryFailure(text, fix="start again: the database was restored, and what it lost is taken back")
+
+
+async def _renew(parts: Parts, reason: str) -> None:
+    parts.instance = await renew_instance(
+        parts.database, parts.instance, reason, state_folder=parts.state_dir, token=parts.edge.make_token()
+    )
+    parts.lease.adopt_epoch(parts.instance.raised_epoch)
 
 
 async def _shown(parts: Parts, restored: Restored) -> list[BrokerOrder]:

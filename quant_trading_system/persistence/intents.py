@@ -13,6 +13,7 @@ import asyncpg
 
 from quant_trading_system.core.failpoints import failpoint
 from quant_trading_system.core.values import Approved
+from quant_trading_system.orders.ids import PREFIX
 from quant_trading_system.persistence.database import UNREACHABLE, Database
 from quant_trading_system.persistence.errors import IntentConflict, IntentNotStored, StaleEpoch, StoreUnavailable
 from quant_trading_system.persistence.rows import clean, to_json
@@ -106,9 +107,9 @@ class IntentStore:
 
 
 def sequence_of(client_order_id: str) -> int | None:
-    """The sequence number at the end of one of our ids (base 36), or None where it has none."""
-    last = client_order_id.rpartition("-")[2]
-    if not last.isalnum() or not last.isascii() or len(last) > 12:
+    """The sequence number at the end of one of our ids (base 36), or None where it has none: a leg's id is no number."""
+    prefix, _, last = client_order_id.rpartition("-")
+    if not prefix.startswith(f"{PREFIX}-") or not last.isalnum() or not last.isascii() or len(last) > 12:
         return None
     number = int(last, 36)
     return number if number < 2**63 else None

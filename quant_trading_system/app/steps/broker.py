@@ -22,7 +22,7 @@ from quant_trading_system.app.settings import to_limits, to_strategies
 from quant_trading_system.app.stamps import stamps
 from quant_trading_system.app.steps.broker_access import open_broker
 from quant_trading_system.app.supervisor import BEAT_SECONDS_MAX, RESTARTABLE
-from quant_trading_system.app.survey import survey_account
+from quant_trading_system.app.survey import refuse_forgotten, survey_account
 from quant_trading_system.app.timed_strategy import TimedStrategy
 from quant_trading_system.app.venue import VenueWatch
 from quant_trading_system.app.waiting import wait_until
@@ -71,7 +71,7 @@ async def broker(parts: Parts) -> AsyncIterator[str]:
         await _wait_reconciled(parts)
         failpoint("first_pass.after")
         _refuse_foreign(parts, let_be)
-        _refuse_forgotten(parts)
+        await refuse_forgotten(parts)
         _tell_restart(parts, restored)
         parts.supervisor.start("high-water", parts.progress.run, owner="stores", **RESTARTABLE)
         stack.callback(parts.progress.write)
@@ -268,19 +268,6 @@ def _refuse_foreign(parts: Parts, let_be: frozenset[ClientOrderId]) -> None:
             f"another database of this program trades on this account now: it made {foreign[0]}; "
             f"this one is {parts.instance.token}",
             fix="stop the other daemon, or start this one with its database",
-        )
-
-
-def _refuse_forgotten(parts: Parts) -> None:
-    """The broker shows an order of this database now that it hid from the survey: the next start takes it back (F13).
-
-    Raises:
-        TemporaryFailure: naming it.
-    """
-    if parts.engine.forgotten_orders:
-        raise TemporaryFailure(
-            f"the broker shows an order of ours that this database does not know: {parts.engine.forgotten_orders[0]}",
-            fix="start again: the database was restored, and what it lost is taken back",
         )
 
 

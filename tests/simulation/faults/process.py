@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 OPERATOR_TRIES = 20
 OPERATOR_PAUSE_S = 10.0
 RESUME_PAUSE_S = 4.0
+READY_LOOK_S = 0.01
 AFTER_COMMIT = "gateway.after_intent_commit"
 GATEWAY = "order-gateway"
 HIDING = ("read_empty", "read_partial", "read_stale", "order_mute", "duplicate_unshown")
@@ -362,6 +363,7 @@ def second_daemon(stage: Stage) -> None:
     nobody can tell."""
     world = stage.world
     started = [fault for fault in world.plan.faults if fault.at_s <= stage.fault.ends_s]
+    is_hidden = any(fault.kind in HIDING and fault.ends_s > stage.fault.at_s for fault in started)
     has_own = bool(stage.number_of("own"))
     if has_own and not any(id_.startswith("qts-") for id_ in world.exchange._index._by_client_id):
         return
@@ -369,12 +371,20 @@ def second_daemon(stage: Stage) -> None:
     stage.reach()
 
     def end() -> None:
-        is_hidden = any(fault.kind in HIDING and fault.ends_s > stage.fault.at_s for fault in started)
         if has_own and not is_hidden and other.engine is not None and other.parts.is_ready:
             world.violation("F5: a daemon of another database trades with the account")
         world.stop_other(other)
 
+    def look() -> None:
+        """Who could not tell is ended before it trades: of two books of one account no rule holds."""
+        if other.engine is not None and other.parts.is_ready:
+            end()
+        elif not stage.is_over:
+            stage.later(READY_LOOK_S, look)
+
     stage.at_end(end)
+    if has_own and is_hidden:
+        look()
 
 
 def _borrow_other(stage: Stage, for_s: float) -> None:

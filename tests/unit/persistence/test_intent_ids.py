@@ -14,9 +14,9 @@ from quant_trading_system.persistence.intents import sequence_of
         ("qts-abcdefgh-1a2b-momentum-zz", 1295),
         ("qts-abcdefgh-1a2b-mean-reversion-10", 36),
         ("by-hand-", None),
-        ("904837e3-3b76-47ec-b432-046db621571b", int("046db621571b", 36)),
-        ("x-zzzzzzzzzzzzz", None),
-        ("x-٣", None),
+        ("904837e3-3b76-47ec-b432-046db621571b", None),
+        ("qts-abcdefgh-1a2b-momentum-zzzzzzzzzzzzz", None),
+        ("qts-abcdefgh-1a2b-momentum-٣", None),
     ],
 )
 def test_a_sequence_is_read_where_there_is_one(client_order_id: str, sequence: int | None):
