@@ -107,7 +107,7 @@ class IntentStore:
 
 
 def sequence_of(client_order_id: str) -> int | None:
-    """The sequence number at the end of one of our ids (base 36), or None where it has none: a leg's id is no number."""
+    """The sequence number at the end of one of our ids (base 36), or None where it has none, as a leg's id."""
     prefix, _, last = client_order_id.rpartition("-")
     if not prefix.startswith(f"{PREFIX}-") or not last.isalnum() or not last.isascii() or len(last) > 12:
         return None

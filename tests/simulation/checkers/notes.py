@@ -166,9 +166,9 @@ class Notes:
 
     @property
     def had_time_to_agree(self) -> bool:
-        """Whether this life saw the two passes in which books must agree; one may begin seconds before the end, where
-        a person's reset let another end that waited for it."""
-        return self.born_s + START_S + AGREED_S <= self.world.ends_s
+        """Whether a life is there that saw the two passes in which books must agree; one may begin seconds before the
+        end, where a person's reset let another end that waited for it."""
+        return self.world.engine is not None and self.born_s + START_S + AGREED_S <= self.world.ends_s
 
     @property
     def is_succeeded(self) -> bool:
