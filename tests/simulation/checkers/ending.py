@@ -62,8 +62,8 @@ class Ending(Judge):
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._ended_late = False
-        """A life of some length ended by itself, and too late for the next one to begin: one that waited for a person to
-        be allowed to look who leads. Starts that fail again and again are none."""
+        """A life of some length ended by itself, too late for the next one to begin: it had waited for a person, to be
+        allowed to look who leads. Starts that fail again and again are none."""
         self._books_agreed_s: float | None = None
         self._orders_agreed_s: float | None = None
         self._known_s: float | None = None
