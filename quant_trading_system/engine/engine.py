@@ -278,7 +278,7 @@ class Engine:
 
     def _compare_channels(self, event: Event) -> None:
         if isinstance(event, OrderUpdated):
-            self._alarm.on_update(event.order)
+            self._alarm.on_update(event.order, event.word)
         elif isinstance(event, OrderAnswered | LookupAnswered) and event.order is not None:
             self._alarm.on_shown(event.order)
 

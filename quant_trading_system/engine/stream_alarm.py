@@ -64,9 +64,10 @@ class StreamAlarm:
         self._is_baselined = False
         self._up_mono_ns = self._desk.mono_ns
 
-    def on_update(self, order: BrokerOrder) -> None:
-        """The stream spoke of an order."""
-        self._take_as_told(order.broker_order_id, order.filled_quantity, is_final=order.status in FINAL)
+    def on_update(self, order: BrokerOrder, word: str) -> None:
+        """The stream spoke of an order: its end is told by the event's word as well as by the picture's status."""
+        is_final = order.status in FINAL or word in FINAL
+        self._take_as_told(order.broker_order_id, order.filled_quantity, is_final=is_final)
         missing = self._missing.get(order.broker_order_id)
         told = self._told[order.broker_order_id]
         if missing is not None and told.filled >= missing.filled and (told.is_final or not missing.is_final):

@@ -14,7 +14,7 @@ from typing import Any
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent
 from quant_trading_system.core.records import AlertRecord, DriftRecord, LockRecord
-from quant_trading_system.core.types import ClientOrderId, Latch, Severity, Symbol, TradingState
+from quant_trading_system.core.types import ClientOrderId, Latch, Severity, Stream, Symbol, TradingState
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.orders.order import Order
 from tests.simulation.checkers.judge import Judge
@@ -27,6 +27,9 @@ OVERTAKING = frozenset({"status_gap", "missing_fill"})
 """A pass may be faster than the stream: then it tells first what the stream tells next, on the quietest day. An order
 that is older than the list of the closed ones is not shown at all once it filled, and waits for the stream."""
 FEED_AGE_S = 5.0
+CYCLE_S = 5.0
+"""So long a socket that was cut may take to be there again."""
+CYCLED = "trade_updates_down"
 FLUX_S = 30.0
 """So much longer, at most, shares and cash that the fill of an order of ours would explain wait for its execution."""
 
@@ -253,7 +256,7 @@ class Ending(Judge):
         """Everything that forbids an order now and has no lasting cause."""
         yield from self._why_not_active(engine)
         if not any(cause.cause == EXHAUSTED for cause in engine._desk.guards.causes()):
-            yield from self._why_not_linked()
+            yield from self._why_not_linked(is_cycling=self._is_cycling(engine))
         if not self.world.plan.faults and engine._desk.symbol_locks:
             yield f"locked are {engine._desk.symbol_locks}"
 
@@ -264,6 +267,8 @@ class Ending(Judge):
         if any(cause.cause == EXHAUSTED for cause in causes) and has_faults:
             return
         for cause in causes:
+            if cause.cause == CYCLED and self._is_cycling(engine):
+                continue
             kinds = LASTING.get(cause.cause)
             is_quiet_over = (
                 cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < self.world.plan.heal_s
@@ -273,13 +278,20 @@ class Ending(Judge):
         if desk.guards.state is not TradingState.ACTIVE and not causes:
             yield f"the state is {desk.guards.state} without a cause"
 
-    def _why_not_linked(self) -> Iterator[str]:
+    def _is_cycling(self, engine: Engine) -> bool:
+        """Whether trade_updates was cut a moment ago to be made anew: a minute after the last time it may be again, for
+        what it had lost before the faults were over."""
+        since = self.notes.hearing.shut_since.get("streams")
+        is_lately = since is not None and self.world.mono_ns - since[0] < CYCLE_S * SECOND_NS
+        return is_lately and bool(self.world.plan.faults) and Stream.TRADE_UPDATES in engine._healing._cycling
+
+    def _why_not_linked(self, *, is_cycling: bool) -> Iterator[str]:
         hearing = self.notes.hearing
         if any(latch is not Latch.CLEAR for latch in hearing.latches.values()) and not self.notes.has_planned(
             "kill", "kill_then_crash", "latch_torn", "disk_full", "redis_restored"
         ):
             yield f"the kill latch is {hearing.latches}"
-        if not all(hearing.streams.values()):
+        if not all(hearing.streams.values()) and not is_cycling:
             yield f"streams are {hearing.streams}"
         if not all(hearing.stores.values()):
             yield f"stores are {hearing.stores}"

@@ -144,7 +144,7 @@ class Telling(Judge):
             case StreamUp() | StreamDown() if event.stream is Stream.TRADE_UPDATES:
                 self._begin(event.mono_ns if isinstance(event, StreamUp) else None)
             case OrderUpdated():
-                self._hear(event.order)
+                self._hear(event.order, event.word)
             case OrderAnswered() | LookupAnswered() if event.order is not None:
                 self._see([event.order])
             case BrokerSnapshot():
@@ -162,8 +162,9 @@ class Telling(Judge):
         told = self._told[broker_order_id] = (max(filled, shown), is_final or is_over)
         return told
 
-    def _hear(self, order: BrokerOrder) -> None:
-        told = self._take_as_told(order.broker_order_id, order.filled_quantity, order.status in FINAL)
+    def _hear(self, order: BrokerOrder, word: str) -> None:
+        is_over = order.status in FINAL or word in FINAL
+        told = self._take_as_told(order.broker_order_id, order.filled_quantity, is_over)
         owed = self._owed.get(order.broker_order_id)
         if owed is not None and _covers(told, owed[0]):
             del self._owed[order.broker_order_id]
@@ -190,7 +191,6 @@ class Telling(Judge):
             for effect in effects
         )
         if is_said or any(type(effect) is CycleStream for effect in effects):
-            self._owed.clear()
             self._acted_ns = self.world.mono_ns
             if not any(type(effect) is CycleStream for effect in effects) and not self._may_be_refused():
                 self.notes.fail("stream", f"cycle {self.world.incarnation}", "a starved stream is told of, not cycled")
