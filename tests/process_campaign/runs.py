@@ -16,7 +16,7 @@ from tests.support.daemon_process import DaemonProcess
 BOOKED_SECONDS_MAX = 20.0  # a reconciliation and what is written behind it
 ACTIVE_SECONDS_MAX = 10.0
 QUIET_SECONDS_MAX = 40.0
-ORDERED_STOP_SECONDS_MAX = 12.0
+ORDERED_STOP_SECONDS_MAX = 10.0  # fault H7
 BACK_SECONDS_MAX = 40.0
 REFUSED = 7
 TEMPORARY = 75
