@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from quant_trading_system.adapters.alpaca import read
 from quant_trading_system.adapters.alpaca.streaming import StreamSettings
 from quant_trading_system.app.clocks import SystemClock
 from quant_trading_system.app.daemon import Daemon, StepEntry
@@ -67,6 +68,8 @@ TEMPO = Periods(
     lag_s=10.0,
 )
 """Rounds that decide nothing by their rate are made less often: a seed has 30 minutes and 0.1 s."""
+read.ORDERS_PAGE, read.ACTIVITIES_PAGE = 40, 20
+"""Short pages, so that the lists of half an hour have several (fault C13)."""
 USUAL_ORDERS, USUAL_STREAM = OrderSettings(), StreamSettings()
 HEAD = schema.head()
 SELF_TEST_EVERY = 32

@@ -224,6 +224,7 @@ LOST_ANSWERS = {
     "502": Answer(502, PAGE),
     "503": Answer(503, b""),
     "504": Answer(504, b""),
+    "404": Answer(404, PAGE),
     "500": Answer(500, b'{"code":50010000,"message":"internal server error occurred"}'),
     "truncated": Answer(200, b'{"id":"61e69015-8549-4bfd-b9c3-01e75843f47d","client_order_id":"qts-'),
     "empty": Answer(200, b""),

@@ -34,6 +34,9 @@ from tests.simulation.checkers.notes import Notes
 from tests.simulation.checkers.seam import PREFIX
 
 ZERO = Decimal(0)
+LYING = ("frame_overfilled", "broker_ends", "odd_status", "wrong_echo")
+"""Faults by which the daemon was told of an end that is none; of an order that took another one's place nobody keeps
+what it was told."""
 
 
 class Exposure(Judge):
@@ -54,6 +57,7 @@ class Exposure(Judge):
         self._has_acted = True
         """The engine was told of an order, or did something, since the last look at it."""
         self._needed: dict[tuple[str, str], Decimal] = {}
+        self._follows_chains = not notes.has_planned(*LYING)
 
     def on_start(self) -> None:
         self._open.clear()
@@ -122,11 +126,15 @@ class Exposure(Judge):
             if order is not None and not self.notes.is_untold(client_order_id):
                 self._open.setdefault(order.id, order)
 
+    def _is_untold(self, client_order_id: str) -> bool:
+        """Whether nobody was told that it is back, or by a frame alone whose numbers cannot be."""
+        return self.notes.is_untold(client_order_id) or self.notes.has_planned("frame_overfilled")
+
     def _is_known_replaced(self, broker_order_id: str) -> bool:
         engine, before = self.world.engine, self.truth.by_id.get(broker_order_id)
         known = None if engine is None else engine._desk.orders.by_broker_id(BrokerOrderId(broker_order_id))
         is_over = before is not None and not before.is_open
-        return is_over and known is not None and known.status is Status.REPLACED
+        return self._follows_chains and is_over and known is not None and known.status is Status.REPLACED
 
     def _first(self, order: SimOrder) -> SimOrder:
         """The order that was sent, of one that took its place at the broker, however often (fault B5)."""
@@ -147,7 +155,7 @@ class Exposure(Judge):
         is_lost = (first,) in self.world.losses.intents
         if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(first)) is None:
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
-        if self.world.revived and self.notes.is_untold(order.client_order_id):
+        if order.client_order_id in self.world.revived and self._is_untold(order.client_order_id):
             return ZERO
         if order.replaces is not None and not self._is_known_replaced(order.replaces):
             return ZERO  # the one that it replaces counts, as long as nobody was told that it is replaced

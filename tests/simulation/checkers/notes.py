@@ -86,6 +86,7 @@ class Hearing(Struct):
     good_passes: int = 0
     locks: dict[str, int] = {}
     """Locked symbols, and since when, by the engine's own records."""
+    gap_ns: int = 0  # when trade_updates went, or came back, last
     is_stopping: bool = False
     is_paused: bool = False
     feed_ns: int = 0
@@ -278,6 +279,7 @@ class Notes:
                 self._hear_again(order)
             self.hearing.good_pass_ns = event.started_mono_ns
             self.hearing.good_passes += 1
+            self._look_at_streams()
             for story in self.stories.values():
                 if story.status == "UNKNOWN" and event.started_mono_ns >= self.proof_begins_ns(story):
                     story.proving_passes += 1
@@ -288,7 +290,15 @@ class Notes:
 
     def _on_stream(self, event: StreamUp | StreamDown) -> None:
         self.hearing.streams[event.stream] = isinstance(event, StreamUp)
-        self.shut("streams", not all(self.hearing.streams.values()))
+        if event.stream is Stream.TRADE_UPDATES and (isinstance(event, StreamDown) or self.hearing.gap_ns):
+            self.hearing.gap_ns = event.mono_ns  # a start reads the broker while it connects: that is no gap
+        self._look_at_streams()
+
+    def _look_at_streams(self) -> None:
+        """What a gap of trade_updates swallowed is known with the first pass that began after it (fault C2)."""
+        hearing = self.hearing
+        is_known = hearing.good_pass_ns is not None and hearing.good_pass_ns >= hearing.gap_ns
+        self.shut("streams", not all(hearing.streams.values()) or not is_known)
 
     def _on_store(self, event: StoreSeen) -> None:
         self.hearing.stores[event.store] = event.is_up

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+
+import msgspec
 
 from quant_trading_system.core.types import NANOS_PER_SECOND
 from quant_trading_system.simulator.calendar import session_opening_after
@@ -254,19 +256,22 @@ def external_order(stage: Stage) -> None:
 
 def bust(stage: Stage) -> None:
     def act() -> None:
-        _take_back(stage, lambda execution: stage.world.exchange.bust(execution.execution_id))
+        _take_back(stage, lambda execution: stage.world.exchange.bust(execution.execution_id), waiting)
 
+    waiting: list[str] = []
+    """The symbols of the orders that were refused, the newest last."""
     if stage.word("when", "now") == "before_retry":
-        _refuse_posts_until(stage, act)
+        _refuse_posts_until(stage, act, waiting)
     else:
         act()
 
 
-def _refuse_posts_until(stage: Stage, act: Callable[[], None]) -> None:
+def _refuse_posts_until(stage: Stage, act: Callable[[], None], waiting: list[str]) -> None:
     """No order finds a connection, until one waits for its next try: then it happens; its last tries get through."""
 
-    def bend(_request: Request, fate: Fate) -> None:
+    def bend(request: Request, fate: Fate) -> None:
         fate.is_refused = True
+        waiting.append(str(msgspec.json.decode(request.body)["symbol"]))
 
     rules = stage.world.network.rules
     stage.bend_quietly(is_post, bend)
@@ -291,9 +296,10 @@ def correct(stage: Stage) -> None:
     _take_back(stage, act)
 
 
-def _take_back(stage: Stage, act: Callable[[Execution], None]) -> None:
-    """Take one of the newest executions back, or the first one that comes."""
+def _take_back(stage: Stage, act: Callable[[Execution], None], symbols: Sequence[str] = ()) -> None:
+    """Take one of the newest executions back, or the first one that comes; of the last symbol where it has one."""
     executions = our_executions(stage)
+    executions = [each for each in executions if each.symbol in symbols[-1:]] or executions
     if executions:
         stage.world.exchange.advance(stage.world.venue_ns())
         if granted(lambda: act(stage.chance.choice(executions[-3:]))):

@@ -20,6 +20,7 @@ from tests.simulation.faults.stage import (
     is_post,
     is_read,
     lists_what,
+    ours,
     refusal,
 )
 from tests.simulation.http import LOST_ANSWERS, Fate
@@ -27,6 +28,13 @@ from tests.simulation.venue import Answer, Request
 
 LIMITED = Answer(429, b'{"code":42910000,"message":"rate limit exceeded"}')
 MORE_SHARES = 7
+NAMED_SHARE = 0.4
+PROXYS_SHARE = 0.5
+"""Of the answers of a proxy that knows no broker, that say 404 without the broker's code: no word of the order."""
+WAIT_SHARE, LOOK_S = 0.4, 0.1
+"""Of its time, that old pictures wait for an order which changes behind them."""
+LOOKS_S = (2.0, 4.5)
+"""After the quarantine of an order that is hidden: when trade_updates is cut, so that a pass follows at once."""
 HIDDEN_SHARE = 5 / 6
 """Of the quarantine: what the broker hides in every list and by its id for longer has its absence proven."""
 READ_KINDS = ("orders", "positions", "account", "activities")
@@ -84,9 +92,14 @@ def post_answer_slow(stage: Stage) -> None:
 
 
 def order_mute(stage: Stage) -> None:
-    """One order; then nothing tells of it until the end, and who asks for it gets no answer, or a 404 for a while."""
-    _hide_next(stage, times=1, answer_lost="timeout")
-    if stage.word("lookup") == "404":
+    """One order; then nothing tells of it until the end, and who asks for it gets no answer, or a 404 for a while.
+
+    Before the 404 the broker may have named it: then the 404 is the weaker word.
+    """
+    is_404 = stage.word("lookup") == "404"
+    is_named = is_404 and stage.chance.random() < NAMED_SHARE
+    _hide_next(stage, times=1, answer_lost=None if is_named else "timeout")
+    if is_404:
         stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, stage.end)
         return
 
@@ -103,10 +116,22 @@ def order_mute(stage: Stage) -> None:
 
 
 def duplicate_unshown(stage: Stage) -> None:
-    _hide_next(stage, times=2, answer_lost=None)
+    """Passes that would prove its absence, where that could be, follow each other soon behind the quarantine."""
+    _hide_next(stage, times=2, answer_lost=None, on_hidden=lambda: _bring_passes(stage))
 
 
-def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
+def _bring_passes(stage: Stage) -> None:
+    def cut() -> None:
+        if not stage.is_over:
+            stage.world.streams.cut_all()
+
+    for after_s in LOOKS_S:
+        stage.later(stage.world.plan.quarantine_s + after_s, cut)
+
+
+def _hide_next(
+    stage: Stage, *, times: int, answer_lost: str | None, on_hidden: Callable[[], None] = lambda: None
+) -> None:
     hidden = stage.world.venue.hidden
     done: list[str] = []
 
@@ -117,6 +142,7 @@ def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
         name = client_id(request)
         done.append(name)
         hidden[name] = None
+        on_hidden()
         stage.at_end(lambda: hidden.pop(name, None))
         fate.serve_times = times
         fate.answer_lost = answer_lost
@@ -271,8 +297,9 @@ def _lose(fate: Fate, is_served: bool, how: str) -> None:
 def read_fails(stage: Stage) -> None:
     how = stage.word("how")
 
-    def bend(_request: Request, fate: Fate) -> None:
-        fate.answer_lost = how
+    def bend(request: Request, fate: Fate) -> None:
+        is_proxys = how == "502" and "client_order_id" in request.params and stage.chance.random() < PROXYS_SHARE
+        fate.answer_lost = "404" if is_proxys else how
 
     stage.bend_requests(is_read, bend)
 
@@ -298,14 +325,24 @@ def _change_lists(stage: Stage, spoil: Callable[[bytes], bytes]) -> None:
 
 
 def read_stale(stage: Stage) -> None:
-    """What is read (orders, positions, account, activities) is what it was when the fault began."""
+    """What is read (orders, positions, account, activities) is what it was when an order of ours was open, or soon."""
     venue, what = stage.world.venue, stage.word("what")
     names = READ_KINDS if what == "all" else (what,)
-    picture = venue.take_picture()
-    for name in names:
-        venue.stale[name] = picture
-    stage.reach()
-    stage.at_end(lambda: [venue.stale.pop(name, None) for name in names])
+    waits_until_s = stage.world.elapsed_s + WAIT_SHARE * stage.fault.for_s
+
+    def begin() -> None:
+        if stage.is_over:
+            return
+        if not ours(stage) and stage.world.elapsed_s < waits_until_s:
+            stage.later(LOOK_S, begin)
+            return
+        picture = venue.take_picture()
+        for name in names:
+            venue.stale[name] = picture
+        stage.reach()
+        stage.at_end(lambda: [venue.stale.pop(name, None) for name in names])
+
+    begin()
 
 
 def read_slow(stage: Stage) -> None:

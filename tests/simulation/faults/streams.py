@@ -90,10 +90,10 @@ def frame_overfilled(stage: Stage) -> None:
     how = stage.word("how")
 
     def bend(frame: Frame) -> bool:
-        if frame.event.event not in FILLS:
-            return False
         order: dict[str, Any] = frame.event_json["order"]
         filled = Decimal(order["filled_qty"])
+        if frame.event.event not in FILLS and not filled:  # beside a fill, a later word may tell other numbers, too
+            return False
         order["filled_qty"] = str(filled + Decimal(order["qty"]) if how == "beyond" else max(Decimal(0), filled - 1))
         return True
 
