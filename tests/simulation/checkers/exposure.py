@@ -157,8 +157,10 @@ class Exposure(Judge):
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
         if order.client_order_id in self.world.revived and self._is_untold(order.client_order_id):
             return ZERO
-        if order.replaces is not None and not self._is_known_replaced(order.replaces):
-            return ZERO  # the one that it replaces counts, as long as nobody was told that it is replaced
+        if (
+            order.replaces is not None
+        ):  # what was filled before is the first one's, which counts until it is known as over
+            return order.remaining() if order.is_open and self._is_known_replaced(order.replaces) else ZERO
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:
