@@ -126,6 +126,14 @@ class Exposure(Judge):
             if order is not None and not self.notes.is_untold(client_order_id):
                 self._open.setdefault(order.id, order)
 
+    def _need_of_follower(self, order: SimOrder) -> Decimal:
+        """Of what took an order's place: before it is shown nobody knows that more was asked for than was left."""
+        engine, before = self.world.engine, self.truth.by_id.get(order.replaces or "")
+        if engine is None or before is None or not order.is_open or not self._is_known_replaced(before.id):
+            return ZERO
+        is_shown = engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is not None
+        return order.remaining() if is_shown else min(order.remaining(), before.remaining())
+
     def _is_untold(self, client_order_id: str) -> bool:
         """Whether nobody was told that it is back, or by a frame alone whose numbers cannot be."""
         return self.notes.is_untold(client_order_id) or self.notes.has_planned("frame_overfilled")
@@ -157,10 +165,8 @@ class Exposure(Judge):
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
         if order.client_order_id in self.world.revived and self._is_untold(order.client_order_id):
             return ZERO
-        if (
-            order.replaces is not None
-        ):  # what was filled before is the first one's, which counts until it is known as over
-            return order.remaining() if order.is_open and self._is_known_replaced(order.replaces) else ZERO
+        if order.replaces is not None:
+            return self._need_of_follower(order)
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:
