@@ -152,7 +152,7 @@ class OrderManager:
                 cumulatives=() if saved.broker_order_id is None else cumulatives.get(saved.broker_order_id, ()),
             )
             self._keep(order)
-            if not order.is_external:
+            if not order.is_external or ids.is_ours(order.client_order_id, self._instance):
                 self._recent.append((order.created_ns, order))
         for order in list(self._orders.values()):
             self._join_relatives(order)

@@ -133,13 +133,18 @@ async def _orders(connection: Connection) -> tuple[RestoredOrder, ...]:
 
 
 async def _recent(connection: Connection) -> tuple[RecentOrder, ...]:
-    """Final orders of ours that were made, or executed, in the 24 hours of venue time before the newest one."""
+    """Final orders of ours that were made, or executed, in the 24 hours of venue time before the newest one.
+
+    One that was forgotten and came back as somebody else's is still one that we sent.
+    """
     rows = await connection.fetch(
         "SELECT client_order_id, strategy, symbol, side, filled_quantity AS quantity,"
         " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final,"
         " CASE WHEN filled_quantity > 0 THEN venue_ns END AS executed_ns,"
         " order_type IN ('stop', 'stop_limit') AS is_protection FROM orders"
-        " WHERE is_final AND strategy <> $1 AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
+        " WHERE is_final AND (strategy <> $1"
+        " OR EXISTS (SELECT FROM intents WHERE intents.client_order_id = orders.client_order_id))"
+        " AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
         " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
         " ORDER BY created_ns",
         EXTERNAL,

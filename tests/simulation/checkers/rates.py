@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from quant_trading_system.core.effects import Effect, SendOrder
 from quant_trading_system.core.events import AnyEvent
+from quant_trading_system.simulator.instants import new_york_date
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
 from tests.simulation.checkers.seam import Tap
@@ -20,8 +21,9 @@ from tests.simulation.limits import RATES
 MINUTE_NS, HOUR_NS = 60 * SECOND_NS, 3600 * SECOND_NS
 CALLS_PER_MINUTE_MAX = 200
 """What the broker grants; of it the daemon uses 160 and keeps 40 for cancels and the kill switch."""
-SLACK_NS = 10 * SECOND_NS
-"""Of venue time: the gate counts by the daemon's reading of it, which a new life takes anew."""
+SLACK_NS, SLACK_S = 10 * SECOND_NS, 1.0
+"""Of venue time, and of the daemon's own where that runs slower: the gate counts by the daemon's reading of it, which a
+new life takes anew, and which is as old as the answer to it took."""
 ORDERS_PER_MINUTE_MAX = 100
 """The ceiling, which reducing orders are held to."""
 
@@ -36,12 +38,13 @@ class Rates(Judge):
         self._calls = _Window("calls a minute", MINUTE_NS, CALLS_PER_MINUTE_MAX)
         self._orders = _Window("orders a minute", MINUTE_NS, ORDERS_PER_MINUTE_MAX)
         limits = RATES[bool(notes.world.plan.switches.get("tight"))]
+        self._speed = notes.world.plan.switches.get("venue_speed", 1.0)
+        slack_ns = max(SLACK_NS, int(SLACK_S * self._speed * SECOND_NS))
         self._entries = (
-            _Window("new exposures a minute", MINUTE_NS - SLACK_NS, limits["orders_per_minute_max"]),
-            _Window("new exposures an hour", HOUR_NS - SLACK_NS, limits["orders_per_hour_max"]),
+            _Window("new exposures a minute", MINUTE_NS - slack_ns, limits["orders_per_minute_max"]),
+            _Window("new exposures an hour", HOUR_NS - slack_ns, limits["orders_per_hour_max"]),
         )
         self._restored_ns = 0
-        self._speed = notes.world.plan.switches.get("venue_speed", 1.0)
 
     def on_request(self, tap: Tap) -> None:
         self._note(self._calls, tap)
@@ -52,13 +55,18 @@ class Rates(Judge):
     def on_effects(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
         """P24 counts what the gate let pass; a database that was taken back forgot a part of it."""
         for effect in effects:
-            if type(effect) is SendOrder and not effect.approved.reduces_exposure:
+            if type(effect) is SendOrder and not effect.approved.reduces_exposure and not self._lags_a_night(event):
                 if self._restored_ns != self.world.losses.at_ns:
                     self._restored_ns = self.world.losses.at_ns
                     for window in self._entries:
                         window.clear()
                 for window in self._entries:
                     self._judge(window, self.world.venue_ns())
+
+    def _lags_a_night(self, event: AnyEvent) -> bool:
+        """Whether a night passed at the exchange in no time, as in a sleep, of which the daemon's venue time knows
+        nothing yet: by its reading this order is hours older than those that follow."""
+        return new_york_date(event.venue_ns) < new_york_date(self.world.venue_ns())
 
     def _sent_venue_ns(self, tap: Tap) -> int:
         """Venue time when the first byte left: a journey that takes longer than others is no burst."""

@@ -62,7 +62,9 @@ def open_orders(tx: Transaction) -> Answer:
     " coalesce(limit_price, stop_price) AS price, created_ns AS sent_ns, is_final,"
     " CASE WHEN filled_quantity > 0 THEN venue_ns END AS executed_ns,"
     " order_type IN ('stop', 'stop_limit') AS is_protection FROM orders"
-    " WHERE is_final AND strategy <> $1 AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
+    " WHERE is_final AND (strategy <> $1"
+    " OR EXISTS (SELECT FROM intents WHERE intents.client_order_id = orders.client_order_id))"
+    " AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
     " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
     " ORDER BY created_ns"
 )
@@ -78,7 +80,8 @@ def recent_orders(tx: Transaction, external: str, age_ns: int) -> Answer:
             "is_protection": row["order_type"] in ("stop", "stop_limit"),
         }
         for row in tx.rows("orders")
-        if row["is_final"] and row["strategy"] != external
+        if row["is_final"]
+        if row["strategy"] != external or tx.get("intents", (row["client_order_id"],)) is not None
         if row["created_ns"] > last - age_ns or (row["filled_quantity"] > 0 and row["venue_ns"] > last - age_ns)
     ]
     return sorted(found, key=lambda row: row["sent_ns"])
