@@ -45,6 +45,8 @@ class Rates(Judge):
             _Window("new exposures an hour", HOUR_NS - slack_ns, limits["orders_per_hour_max"]),
         )
         self._restored_ns = 0
+        self._passed: list[tuple[int, str, int]] = []
+        """(life, client order id, venue time) of what passed since the last life that passed anything."""
 
     def on_request(self, tap: Tap) -> None:
         self._note(self._calls, tap)
@@ -56,12 +58,24 @@ class Rates(Judge):
         """P24 counts what the gate let pass; a database that was taken back forgot a part of it."""
         for effect in effects:
             if type(effect) is SendOrder and not effect.approved.reduces_exposure and not self._lags_a_night(event):
+                at_ns = self.world.venue_ns()
                 if self._restored_ns != self.world.losses.at_ns:
                     self._restored_ns = self.world.losses.at_ns
                     for window in self._entries:
                         window.clear()
+                self._forget_unsent()
+                self._passed.append((self.world.incarnation, effect.approved.intent.client_order_id, at_ns))
                 for window in self._entries:
-                    self._judge(window, self.world.venue_ns())
+                    self._judge(window, at_ns)
+
+    def _forget_unsent(self) -> None:
+        """What passed in a life that died before it had stored the intent never left, and nobody knows it."""
+        known = {**self.world.losses.intents, **self.world.committed("intents")}
+        for life, client_order_id, at_ns in self._passed:
+            if life != self.world.incarnation and (client_order_id,) not in known:
+                for window in self._entries:
+                    window.forget(at_ns)
+        self._passed = [each for each in self._passed if each[0] == self.world.incarnation]
 
     def _lags_a_night(self, event: AnyEvent) -> bool:
         """Whether a night passed at the exchange in no time, as in a sleep, of which the daemon's venue time knows
@@ -91,6 +105,10 @@ class _Window:
 
     def clear(self) -> None:
         self._times.clear()
+
+    def forget(self, at_ns: int) -> None:
+        if at_ns in self._times:
+            self._times.remove(at_ns)
 
     def note(self, at_ns: int) -> int:
         times = self._times
