@@ -336,4 +336,6 @@ def _take_status(work: Work, shown: BrokerOrder, event_word: str | None, *, is_p
     if trigger is Trigger.REJECT and not order.reason:
         order.reason = "rejected by the broker"
     if trigger is Trigger.REPLACE_DONE:
+        if order.successor is not None and shown.replaced_by not in (None, order.successor.broker_order_id):
+            order.successor = None  # it was refused; what really took the place is not known yet
         work.reconcile(f"replaced by {shown.replaced_by}")

@@ -211,14 +211,14 @@ class Order:
         A final order still counts with the fills that its status shows and no execution has explained. A leg counts
         when its entry is filled: it can execute no sooner, and undoes no more than what the entry did. An order and
         what takes its place count once, with the larger of both; where nobody knows what took its place, the order
-        counts for it.
+        counts for it, and whole: a replacement that names no quantity wants that of the order, whatever had filled.
         """
         executed = self.executed_quantity
         unexplained = self.shown_filled - executed if self.shown_filled > executed else ZERO
         wanted = self.quantity if self.quantity >= self.echoed_quantity else self.echoed_quantity
         rest = wanted - executed if wanted > executed else ZERO
         if self.status is Status.REPLACED and self.successor is None:
-            return rest
+            return wanted
         if self.status in TERMINAL or self.is_dormant:
             return unexplained
         if self.successor is not None:

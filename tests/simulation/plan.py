@@ -37,13 +37,15 @@ QUIET_S = 6.0
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
 
-NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.08
+NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.1
 """Of the seeds: without a fault, with a single one, with crashes at failpoints and little else, with nothing but what
 the broker does to single orders."""
 TALES = (
-    *("broker_ends",) * 3, *("replaced_outside",) * 2, *("odd_status",) * 2, *("decisions_at_once",) * 2,
-    "leg_fills_during_cancel",
-)  # fmt: skip
+    (*("broker_ends",) * 3, *("decisions_at_once",) * 2, "leg_fills_during_cancel"),
+    (*("broker_ends",) * 3, *("decisions_at_once",) * 2, "cancel_fails"),
+    *((*("replaced_outside",) * 4, *("decisions_at_once",) * 2),) * 3,
+    *((*("odd_status",) * 2, *("cancel_fails",) * 2, *("decisions_at_once",) * 2),) * 2,
+)
 """Each leads an order to other states; beside faults that keep orders from the broker hardly one gets there."""
 TRAPS, TRAP_DOWN_S = 4, 1.0
 """Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
@@ -158,10 +160,10 @@ OCCASIONS: dict[tuple[str, ...], Occasions] = {
         EVERYBODY, ("post_rejected", 60.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
     ),
     ("gateway.before_doubt", "performers.before_ask", "performers.after_ask"): (
-        EVERYBODY, ("post_answer_lost", 60.0, {"probability": 1.0, "how": "504"}),
+        EVERYBODY, ("post_lost", 60.0, {"probability": 1.0, "how": "504"}),
     ),
     ("gateway.before_retry", "gateway.dropped"): (EVERYBODY, ("post_refused", 60.0, {"probability": 1.0})),
-    ("intents.before_read_back",): (EVERYBODY, ("commit_lost", 60.0, {"probability": 1.0, "done": 1.0})),
+    ("intents.before_read_back",): (EVERYBODY, ("commit_lost", 60.0, {"probability": 0.6, "done": 1.0})),
     ("gateway.", "intents.", "http.", "trade_stream.update_told"): (EVERYBODY,),
     ("instance.before_renewal", "instance.after_renew"): (
         ("database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}),
@@ -258,7 +260,7 @@ def _drawn_kinds(chance: Random, share: float) -> list[Kind]:
     if share < NONE_SHARE + ONE_SHARE:
         return [chance.choice(KINDS)]
     if share < NONE_SHARE + ONE_SHARE + TALES_SHARE:
-        return [BY_NAME[name] for name in TALES]
+        return [BY_NAME[name] for name in chance.choice(TALES)]
     probability = chance.choice(SWARM_SHARES)
     return [kind for kind in KINDS if chance.random() < min(1.0, probability * kind.weight)]
 

@@ -79,7 +79,7 @@ OUTAGE = Span(4, 60, is_log=True)
 DOWN = Span(0.5, 25, is_log=True)
 POSTS = Span(60, 400, is_log=True)
 """An order leaves every minute or two: what befalls orders lasts until one does."""
-TURNED_AWAY = Span(30, 160, is_log=True)
+TURNED_AWAY = Span(50, 240, is_log=True)
 """No order gets through meanwhile, and nothing else befalls one."""
 CANCELS = Span(120, 700, is_log=True)
 """A cancel is seldomer still, though orders rest meanwhile."""
@@ -95,7 +95,7 @@ LIVE_WORDS = (
     "accepted", "pending_new", "accepted_for_bidding", "pending_review", "held", "stopped", "suspended", "calculated",
     "done_for_day", "pending_cancel", "pending_replace", "new",
 )  # fmt: skip
-UNKNOWN_WORDS = ("a_word_nobody_knows",) * 4
+UNKNOWN_WORDS = ("a_word_nobody_knows",) * 6
 """Words that say an order may live. A final word that is not so has no anchor: a broker that says it is believed."""
 NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
@@ -128,32 +128,32 @@ UNKNOWN_REFUSALS = ("403 49999999 a code nobody knows", "409 - conflict", "418 -
 KINDS: tuple[Kind, ...] = (
     # A. submitting
     _kind("A1", "post_refused", "POST orders: the connection is refused, no byte leaves", TURNED_AWAY,
-          probability=OFTEN, weight=1.8),
+          probability=OFTEN, weight=2.2),
     _kind("A2", "post_answer_lost", "POST orders: carried out, and the answer is lost in this way", POSTS,
           probability=OFTEN, how=Choice(("timeout", "reset", "502", "503", "504", "truncated", "empty", "html")),
           weight=2),
     _kind("A3", "post_lost", "POST orders: its bytes leave and never arrive; the daemon sees this", TURNED_AWAY,
           probability=OFTEN, how=LOST_HOW, weight=2.9),
     _kind("A4", "post_delayed", "POST orders: cut at once, carried out delay_s later", TURNED_AWAY, probability=OFTEN,
-          delay_s=Span(2, 50, is_log=True), how=LOST_HOW, weight=2.4),
+          delay_s=Span(2, 50, is_log=True), how=LOST_HOW, weight=2.8),
     _kind("A5 A8", "post_answer_slow", "POST orders: carried out at once, answered delay_s later, behind the stream",
           POSTS, probability=OFTEN, delay_s=Span(0.5, 30, is_log=True), weight=2.5),
     _kind("A6", "order_mute", "the next order is taken, its answer lost, and nothing tells of it until the end: asked"
           " for by its id the broker is silent, or (404, for a part of the quarantine at most) says that it has none",
-          POSTS, lookup=Choice(("timeout", "404")), weight=2.5),
+          POSTS, times_max=3, lookup=Choice(("timeout", "404")), weight=2.8),
     _kind("A7", "duplicate_unshown", "POST orders: arrives twice, the second answer (422 must be unique) is given, and"
-          " the order is shown by nothing until the end", POSTS, weight=2),
+          " the order is shown by nothing until the end", POSTS, times_max=3, weight=2.8),
     _kind("A9", "post_rejected", "POST orders: refused with this status, code and message", TURNED_AWAY, times_max=3,
           probability=OFTEN, refusal=Choice(REFUSALS), weight=2.8),
     _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
           " where the order was taken all the same", TURNED_AWAY, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
-          carried_out=Choice((0.0, 1.0)), weight=2.4),
+          carried_out=Choice((0.0, 1.0)), weight=2.8),
     _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
           headers=Choice((0.0, 1.0))),
     _kind("A11", "strategy_nonsense", "a strategy's signal holds NaN, infinity, -0.0, 1e-9 or 1e12", SHORT,
           how=Choice(("nan", "infinity", "minus_zero", "tiny", "huge")), weight=2),
     _kind("A12", "rejected_thrice", "POST orders of one symbol: the same refusal every time", TURNED_AWAY,
-          refusal=Choice(REFUSALS), weight=3.2),
+          refusal=Choice(REFUSALS), weight=3.6),
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price;"
           " more: 1 where the broker really takes more shares than were asked for", POSTS, probability=OFTEN,
           field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price")), more=Choice((0.0, 0.0, 1.0)),
@@ -165,13 +165,14 @@ KINDS: tuple[Kind, ...] = (
     _kind("A14 B2", "broker_ends", "the venue, or the owner in the app, ends an order of ours; when: before the answer"
           " to its POST and every frame, the same with that answer lost, while it works, while its cancel is under way;"
           " part: 1 where a part fills first; then: the broker takes that back, and it fills or lives on after all",
-          POSTS, probability=MOSTLY, when=Choice(("first_word", "unanswered", "working", "working", "canceling")),
+          POSTS, probability=MOSTLY,
+          when=Choice(("first_word", "first_word", "unanswered", "working", "working", "canceling")),
           part=Choice((0.0, 1.0)), word=Choice(("canceled", "expired", "expired", "rejected", "rejected", "owner")),
           then=Choice(("", "", "fill", "live", "part", "replaced")), delay_s=Span(0.4, 8, is_log=True),
           weight=3.5),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
           " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
-          silent=Choice((0.0, 0.0, 1.0)), weight=1.9),
+          silent=Choice((0.0, 0.0, 1.0)), weight=2.1),
     # B. the life of an order
     _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", CANCELS,
           status=Choice(("422", "404")), weight=1.8),
@@ -181,18 +182,19 @@ KINDS: tuple[Kind, ...] = (
     _kind("B4", "cancel_stuck", "cancels are answered 204 and the orders stay pending_cancel", CANCELS, weight=1.7),
     _kind("B4", "cancel_fails", "DELETE orders: an error, carried out or not; DELETE of all: 207 with mixed results",
           CANCELS, probability=OFTEN, status=Choice(("500", "429", "504", "timeout", "422", "refused", "refused")),
-          carried_out=Choice((0.0, 1.0)), weight=1.5),
+          carried_out=Choice((0.0, 1.0)), weight=1.7),
     _kind("B5", "replaced_outside", "the owner replaces an order of ours in the app, this often in a row; when: as soon"
           " as one lives, before the answer to its POST and every frame, the same with that answer lost, while it"
           " works; how: it is done after delay_s, or the venue refuses, or the order ends before; then: the old one"
           " fills after all", POSTS, times=Choice((1.0, 2.0, 3.0)), probability=MOSTLY, part=Choice((0.0, 1.0)),
-          when=Choice(("now", "first_word", "unanswered", "working", "working")), delay_s=Span(0.4, 8, is_log=True),
+          when=Choice(("now", "first_word", "first_word", "unanswered", "working", "working")),
+          delay_s=Span(0.4, 8, is_log=True),
           how=Choice(("done", "done", "done", "done", "refused", "filled", "canceled", "expired", "rejected", "owner",
                       "odd")), then=Choice(("", "fill")), weight=4),
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
-          delay_s=Span(1, 20, is_log=True), weight=1.3),
+          delay_s=Span(1, 20, is_log=True), weight=1.6),
     _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
-          CANCELS, both=Choice((0.0, 1.0)), weight=8),
+          CANCELS, both=Choice((0.0, 1.0)), weight=9),
     # C. fills, stream, reconciliation
     _kind("C1", "frames_dropped", "trade_updates: frames are lost, the stream is healthy", LONG, probability=SOMETIMES,
           weight=1.8),
@@ -205,9 +207,9 @@ KINDS: tuple[Kind, ...] = (
     _kind("C3", "frames_replayed", "trade_updates: after a frame the last three come again", LONG,
           probability=SOMETIMES, weight=2),
     _kind("C4", "frame_overfilled", "trade_updates: cumulative quantity goes back, or beyond the order's (how)", LONG,
-          probability=OFTEN, how=Choice(("back", "beyond")), weight=3.5),
+          probability=OFTEN, how=Choice(("back", "beyond")), weight=4),
     _kind("C5", "frames_delayed", "trade_updates: a frame comes delay_s later, behind reconciliation", LONG,
-          probability=SOMETIMES, delay_s=Span(1, 60, is_log=True), weight=1.6),
+          probability=SOMETIMES, delay_s=Span(1, 60, is_log=True), weight=2),
     _kind("C6", "position_appears", "the broker holds shares that no execution explains: qty more of a symbol",
           qty=Choice((1.0, 7.0, 100.0)), symbol=Choice((0.0, 1.0, 2.0)), weight=1.1),
     _kind("C7", "position_vanishes", "the broker's position changes without an execution: to flat, less, or another"
@@ -215,9 +217,9 @@ KINDS: tuple[Kind, ...] = (
     _kind("C8", "read_fails", "GET: an error or no answer", OUTAGE, probability=OFTEN,
           how=Choice(("500", "timeout", "502", "truncated", "reset"))),
     _kind("C8", "read_empty", "GET of a list: 200 and no rows", SHORT, probability=SOMETIMES,
-          what=Choice(("orders", "positions", "activities", "all")), weight=1.4),
+          what=Choice(("orders", "positions", "activities", "all")), weight=1.7),
     _kind("C8", "read_partial", "GET of a list: the second half is missing", SHORT, probability=SOMETIMES,
-          what=Choice(("orders", "positions", "activities", "all")), weight=1.2),
+          what=Choice(("orders", "positions", "activities", "all")), weight=1.4),
     _kind("C8", "read_stale", "GET: answered as it was when the fault began", SHORT, probability=OFTEN,
           what=Choice(("orders", "positions", "account", "activities", "all"))),
     _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", POSTS,
@@ -227,13 +229,13 @@ KINDS: tuple[Kind, ...] = (
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
           qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
     _kind("C12", "bust", "an execution of ours is taken back; when: at once, or as soon as an order waits for its next"
-          " try", when=Choice(("now", "now", "before_retry")), weight=2.4),
+          " try", when=Choice(("now", "now", "before_retry")), weight=3),
     _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
-          how=Choice(("price", "qty")), weight=1.7),
+          how=Choice(("price", "qty")), weight=2.2),
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
           probability=SOMETIMES, weight=1.7),
     _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
-          Span(20, 60), times_max=1, orders=Span(20, 60, is_log=True), weight=0.8),
+          Span(20, 60), times_max=1, orders=Span(20, 60, is_log=True), weight=0.9),
     # D. market data, corporate actions
     _kind("D1", "feed_mute", "market data: the socket stays open and says nothing", OUTAGE),
     _kind("D3", "bad_quotes", "market data: quotes are of this kind", SHORT, probability=SOMETIMES,
@@ -247,7 +249,7 @@ KINDS: tuple[Kind, ...] = (
           how=Choice(("dividend", "fee", "interest", "deposit", "withdrawal")),
           amount_usd=Span(0.01, 900, is_log=True)),
     # E. limits, guards, kill
-    _kind("E1 E3", "decisions_at_once", "strategies change their minds on every bar, all of them in one step", SHORT),
+    _kind("E1 E3", "decisions_at_once", "strategies change their minds on every bar, all of them in one step", LONG),
     _kind("E7", "price_shock", "the price of every symbol moves by this fraction", fraction=Choice(
         (-0.3, -0.12, -0.06, -0.03, -0.015, 0.03)), times_max=1, weight=1.1),
     _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", POSTS,
@@ -286,17 +288,17 @@ KINDS: tuple[Kind, ...] = (
     _kind("F10", "latch_torn", "the process dies while the latch file is written: of its bytes this part is kept",
           times_max=1, ends_life=True, keep=Span(0, 1), down_s=DOWN, weight=2.8),
     _kind("F11", "statement_fails", "database: a statement fails in this way", SHORT, probability=SOMETIMES,
-          how=Choice(("serialization", "deadlock", "timeout", "pool")), weight=0.9),
+          how=Choice(("serialization", "deadlock", "timeout", "pool")), weight=1.1),
     _kind("F11", "database_slow", "database: answers take delay_s", SHORT, delay_s=Span(0.02, 3, is_log=True)),
     # G. network and login
     _kind("G1", "blackhole", "nothing passes between daemon and broker, and nobody says so; half: one way only", OUTAGE,
-          half=Choice(("both", "to_broker", "from_broker")), weight=0.8),
+          half=Choice(("both", "to_broker", "from_broker")), weight=0.9),
     _kind("G2", "connect_refused", "streams: cut, and every handshake is refused with 429 or 406", OUTAGE,
           status=Choice(("429", "406")), weight=1.3),
     _kind("G5", "login_refused", "REST: 401 or 403 for every call", OUTAGE, status=Choice(("401", "403")), weight=0.8),
     _kind("G6", "rest_down", "REST: refused, while both streams live", OUTAGE, weight=1.1),
     _kind("G7", "swizzle", "links stop one by one and heal in another order: REST, trade_updates, market data,"
-          " database, Redis", Span(20, 80), order=Span(0, 1), weight=0.7),
+          " database, Redis", Span(20, 80), order=Span(0, 1), weight=0.85),
     # H. clock and runtime
     _kind("H1", "wall_jump", "the wall clock jumps, and back at the end; monotonic and venue time do not", LONG,
           jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),

@@ -394,7 +394,8 @@ class Notes:
             self._see(order.client_order_id, order.status)
 
     def _hear_again(self, order: BrokerOrder) -> None:
-        if order.client_order_id in self.world.revived:
+        can_be = order.quantity is None or order.filled_quantity <= order.quantity  # fault C4 tells what cannot
+        if can_be and order.client_order_id in self.world.revived:
             told_ns = self.hearing.back.get(order.client_order_id, 0)
             self.hearing.back[order.client_order_id] = max(told_ns, order.updated_ns)
 

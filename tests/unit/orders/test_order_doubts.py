@@ -408,5 +408,34 @@ def test_an_order_replaced_by_hand_stays_with_its_strategy():
     assert leaf.allocations == order.allocations
 
 
+@pytest.mark.fault("B5")
+def test_a_replacement_that_was_refused_stands_for_no_later_one():
+    desk = Desk()
+    order = desk.working()
+    desk.orders.adopt(foreign(replaces=BROKER_ID, status="rejected", quantity=order.quantity), **desk.stamps)
+    desk.seconds = 1
+    desk.update("order_replace_rejected", status="new")
+    assert (order.status, order.open_quantity) == (Status.WORKING, order.quantity)
+    desk.seconds = 2
+    desk.update("replaced", status="replaced", replaced_by=BrokerOrderId("broker-10"))
+    assert order.open_quantity == order.quantity
+    desk.orders.adopt(
+        foreign("by-hand-too", broker_order_id=BrokerOrderId("broker-10"), replaces=BROKER_ID), **desk.stamps
+    )
+    assert order.open_quantity == 0
+
+
+@pytest.mark.fault("B5")
+def test_an_order_that_had_filled_in_part_counts_whole_until_it_is_known_what_took_its_place():
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    desk.fill(4, 4)
+    assert order.open_quantity == order.quantity - 4
+    desk.seconds = 2
+    desk.update("replaced", status="replaced", filled_quantity=Decimal(4), replaced_by=BrokerOrderId("broker-9"))
+    assert order.open_quantity == order.quantity
+
+
 def _frame(desk: Desk, shown: BrokerOrder) -> OrderUpdated:
     return OrderUpdated(word="new", event_id=None, order=shown, **desk.event_stamps)
