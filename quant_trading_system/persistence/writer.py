@@ -240,9 +240,10 @@ class BehindWriter:
 
 
 async def last_ordinal(connection: asyncpg.Connection) -> int:
-    """The newest place in the order of fills and equity rows, 0 where there is none."""
+    """The newest place in the order of all rows that have one, 0 where there is none."""
     found = await connection.fetchval(
-        "SELECT greatest((SELECT max(ordinal) FROM fills), (SELECT max(ordinal) FROM equity), 0)"
+        "SELECT greatest((SELECT max(ordinal) FROM fills), (SELECT max(ordinal) FROM equity),"
+        " (SELECT max(ordinal) FROM fill_corrections), (SELECT max(ordinal) FROM ledger_entries), 0)"
     )
     assert isinstance(found, int), "greatest() of a bigint"
     return found

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.effects import Effect
-from quant_trading_system.core.events import AnyEvent, LookupAnswered, OrderAnswered, OrderUpdated
+from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, LookupAnswered, OrderAnswered, OrderUpdated
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes, Story
 from tests.simulation.reach import STATUS_WORDS
@@ -26,13 +26,15 @@ class Contradictions(Judge):
     """Compares what each event shows with what was approved, and with what was shown before."""
 
     invariants = ("I7", "I14")
-    watches = (OrderUpdated, OrderAnswered, LookupAnswered)
+    watches = (OrderUpdated, OrderAnswered, LookupAnswered, BrokerSnapshot)
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._filled: dict[str, Decimal] = {}
         self._newest_ns: dict[str, int] = {}
         self._over_ns: dict[str, int] = {}
+        self._passed_ns: dict[str, int] = {}
+        """Of the newest picture in a pass that counted."""
         self._judged: set[tuple[str, str]] = set()
         self._has_splits = notes.has_planned("split")
 
@@ -41,9 +43,13 @@ class Contradictions(Judge):
         self._filled.clear()
         self._newest_ns.clear()
         self._over_ns.clear()
+        self._passed_ns.clear()
 
     def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
-        assert isinstance(event, OrderUpdated | OrderAnswered | LookupAnswered), "the only events watched"
+        if isinstance(event, BrokerSnapshot):
+            self._note_pass(event)
+            return
+        assert isinstance(event, OrderUpdated | OrderAnswered | LookupAnswered), "the only others watched"
         shown = event.order
         story = None if shown is None else self.notes.stories.get(shown.client_order_id)
         if shown is None or story is None or story.approved is None or story.life != self.world.incarnation:
@@ -82,7 +88,15 @@ class Contradictions(Judge):
     def _is_overtaken(self, shown: BrokerOrder) -> bool:
         """Whether a newer picture was told before, or of the same moment that it is over."""
         name = shown.client_order_id
-        return shown.updated_ns < self._newest_ns.get(name, 0) or shown.updated_ns <= self._over_ns.get(name, -1)
+        newest_ns = max(self._newest_ns.get(name, 0), self._passed_ns.get(name, 0))
+        return shown.updated_ns < newest_ns or shown.updated_ns <= self._over_ns.get(name, -1)
+
+    def _note_pass(self, event: BrokerSnapshot) -> None:
+        if self.notes.hearing.good_pass_ns != event.started_mono_ns:
+            return
+        for order in (*event.open_orders, *event.closed_orders):
+            name = order.client_order_id
+            self._passed_ns[name] = max(self._passed_ns.get(name, 0), order.updated_ns)
 
     def _remember(self, shown: BrokerOrder, event: AnyEvent, *, is_correction: bool) -> None:
         name = shown.client_order_id

@@ -313,9 +313,13 @@ def claim_batch(tx: Transaction, writer: str, batch: int) -> Answer:
     return one(claimed=1)
 
 
-@statement("SELECT greatest((SELECT max(ordinal) FROM fills), (SELECT max(ordinal) FROM equity), 0)")
+@statement(
+    "SELECT greatest((SELECT max(ordinal) FROM fills), (SELECT max(ordinal) FROM equity),"
+    " (SELECT max(ordinal) FROM fill_corrections), (SELECT max(ordinal) FROM ledger_entries), 0)"
+)
 def last_ordinal(tx: Transaction) -> Answer:
-    return one(greatest=max(0, largest(tx.rows("fills"), "ordinal") or 0, largest(tx.rows("equity"), "ordinal") or 0))
+    tables = ("fills", "equity", "fill_corrections", "ledger_entries")
+    return one(greatest=max(largest(tx.rows(table), "ordinal") or 0 for table in tables))
 
 
 # --- what handlers share ------------------------------------------------------------------------------------------
