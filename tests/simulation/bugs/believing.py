@@ -106,7 +106,7 @@ BUGS = (
         rows="I5 B5",
         text="what took the place of a replaced order is not waited for",
         path="orders/order.py",
-        old="        if self.status is Status.REPLACED and self.successor is None:\n            return rest",
+        old="        if self.status is Status.REPLACED and self.successor is None:\n            return wanted",
         new="        if self.status is Status.REPLACED and self.successor is None:\n            return ZERO",
     ),
     Bug(
