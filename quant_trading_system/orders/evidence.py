@@ -56,6 +56,8 @@ def take_execution(work: Work, execution: Execution, *, is_settled: bool = False
         work.alert(Severity.CRITICAL, "execution_contradicts", f"a fill at {plain(cumulative)} {flaw}; not booked")
         work.lock(f"a fill that cannot be: it {flaw}")
         work.reconcile("a fill that cannot be: the broker's activities tell")
+        if cumulative < execution.quantity <= order.echoed_quantity:
+            order.shown_filled = max(order.shown_filled, execution.quantity)  # the larger of both, at worst (I5)
         return
     order.make_room(execution)
     work.book(execution)  # the ledger knows what was booked before a restart
