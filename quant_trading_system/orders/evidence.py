@@ -191,6 +191,7 @@ def _enter(work: Work, status: Status) -> None:
     order.status_mono_ns = work.mono_ns
     order.asks = 0
     order.next_ask_mono_ns = 0
+    order.contradiction = None  # what was refused there may be right here
     if status is Status.UNKNOWN:
         begin_quarantine(work)
     else:

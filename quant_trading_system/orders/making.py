@@ -109,7 +109,7 @@ def external_order(shown: BrokerOrder, *, replaced: Order | None, venue_ns: Nano
     order = _shown_order(shown, venue_ns=venue_ns, mono_ns=mono_ns)
     order.replaces = shown.replaces
     if replaced is not None:
-        succeed(replaced, order)
+        succeed(replaced, order, is_refused=shown.status == "rejected")
     return order
 
 
@@ -141,14 +141,18 @@ def parent_of(shown: BrokerOrder, newest_first: Iterable[Order]) -> Order | None
     return None
 
 
-def succeed(old: Order, new: Order) -> None:
-    """`new` took the place of `old` at the broker: it belongs to the same strategies, and to the same parent."""
-    old.successor = new
+def succeed(old: Order, new: Order, *, is_refused: bool = False) -> None:
+    """`new` took the place of `old` at the broker: it belongs to the same strategies, and to the same parent.
+
+    One that was refused took no place, and stands for none that did.
+    """
+    if not is_refused or old.successor is None:
+        old.successor = new
     new.strategy, new.allocations, new.decision_id = old.strategy, old.allocations, old.decision_id
     new.parent, new.parent_client_order_id = old.parent, old.parent_client_order_id
     new.replaces = old.broker_order_id
     for role, leg in list(old.parent.legs.items() if old.parent is not None else ()):
-        if leg is old and old.parent is not None:
+        if leg is old and old.parent is not None and old.successor is new:
             old.parent.legs[role] = new
 
 

@@ -168,7 +168,9 @@ class OrderDesk:
         assert new.replaces is not None, f"order {new.id}: expected one that replaces another"
         old = self._index.known(new.replaces)
         if old.status == "replaced":
-            return  # planned twice, by a restart
+            if new.is_open and old.replaced_by != new.id:
+                self._end(new, "rejected", now_ns)  # another one was faster
+            return  # else planned twice, by a restart
         if not new.is_open:
             self._take_back_replacement(old, now_ns)
         elif old.status != "pending_replace":

@@ -137,6 +137,8 @@ class Exposure(Judge):
         engine, before = self.world.engine, self.truth.by_id.get(order.replaces or "")
         if engine is None or before is None or not order.is_open or not self._is_known_replaced(before.id):
             return ZERO
+        if before.replaced_by != order.id:
+            return ZERO  # another one took its place: this one waits in vain
         is_shown = engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is not None
         return order.remaining() if is_shown else min(order.remaining(), before.remaining())
 

@@ -437,5 +437,23 @@ def test_an_order_that_had_filled_in_part_counts_whole_until_it_is_known_what_to
     assert order.open_quantity == order.quantity
 
 
+@pytest.mark.fault("B2")
+def test_a_word_that_was_refused_once_counts_when_a_late_fill_made_it_possible():
+    desk = Desk()
+    order = desk.working()
+    desk.seconds = 1
+    desk.update("rejected", status="rejected")
+    desk.seconds = 4
+    canceled = desk.shown(status="canceled", filled_quantity=Decimal(4))
+    desk.orders.observe(canceled, **desk.stamps, source="pass")
+    assert order.status is Status.REJECTED
+    desk.seconds = 3
+    desk.fill(4, 4)
+    assert order.status is Status.PARTIAL
+    desk.seconds = 4
+    desk.update("canceled", status="canceled", filled_quantity=Decimal(4))
+    assert order.status is Status.CANCELED
+
+
 def _frame(desk: Desk, shown: BrokerOrder) -> OrderUpdated:
     return OrderUpdated(word="new", event_id=None, order=shown, **desk.event_stamps)
