@@ -27,7 +27,7 @@ BUGS = (
         text="an intent that could not be read back is sent all the same",
         path="persistence/intents.py",
         old="        if stored is None:\n            raise IntentNotStored",
-        new="        if stored is None and cause is None:\n            raise IntentNotStored",
+        new="        if stored is None:\n            return\n            raise IntentNotStored",
     ),
     Bug(
         name="drop-instead-of-intent-refusal",

@@ -33,8 +33,9 @@ PROXYS_SHARE = 0.5
 """Of the answers of a proxy that knows no broker, that say 404 without the broker's code: no word of the order."""
 WAIT_SHARE, LOOK_S = 0.4, 0.1
 """Of its time, that old pictures wait for an order which changes behind them."""
-LOOKS_S = (2.0, 4.5)
-"""After the quarantine of an order that is hidden: when trade_updates is cut, so that a pass follows at once."""
+ASKED_S, LOOKS_S = 18.0, (1.5, 4.0)
+"""Behind the quarantine of an order that is hidden, and the question for it that follows: when trade_updates is cut, so
+that a pass follows at once."""
 HIDDEN_SHARE = 5 / 6
 """Of the quarantine: what the broker hides in every list and by its id for longer has its absence proven."""
 READ_KINDS = ("orders", "positions", "account", "activities")
@@ -117,21 +118,31 @@ def order_mute(stage: Stage) -> None:
 
 def duplicate_unshown(stage: Stage) -> None:
     """Passes that would prove its absence, where that could be, follow each other soon behind the quarantine."""
-    _hide_next(stage, times=2, answer_lost=None, on_hidden=lambda: _bring_passes(stage))
+    _hide_next(stage, times=2, answer_lost=None)
 
 
-def _bring_passes(stage: Stage) -> None:
+def _bring_passes(stage: Stage, name: str) -> None:
+    world = stage.world
+
     def cut() -> None:
-        if not stage.is_over:
-            stage.world.streams.cut_all()
+        if name in world.venue.hidden:
+            world.streams.cut_all()
 
     for after_s in LOOKS_S:
-        stage.later(stage.world.plan.quarantine_s + after_s, cut)
+        stage.later(max(world.plan.quarantine_s, ASKED_S) + after_s, cut)
 
 
-def _hide_next(
-    stage: Stage, *, times: int, answer_lost: str | None, on_hidden: Callable[[], None] = lambda: None
-) -> None:
+def _unhide_later(stage: Stage, name: str, shown_s: float) -> None:
+    """Nothing tells of it until its absence could be believed, at the latest until all faults are over."""
+    world = stage.world
+    left_s = min(shown_s, world.ends_s - world.plan.heal_s) - world.elapsed_s
+    if left_s > 0:
+        stage.later(left_s, lambda: world.venue.hidden.pop(name, None))
+    else:
+        world.venue.hidden.pop(name, None)
+
+
+def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
     hidden = stage.world.venue.hidden
     done: list[str] = []
 
@@ -142,20 +153,24 @@ def _hide_next(
         name = client_id(request)
         done.append(name)
         hidden[name] = None
-        on_hidden()
-        stage.at_end(lambda: hidden.pop(name, None))
+        shown_s = 0.0
+        if times > 1:
+            _bring_passes(stage, name)
+            shown_s = stage.world.elapsed_s + max(stage.world.plan.quarantine_s, ASKED_S) + 2 * LOOKS_S[-1]
+        stage.at_end(lambda: _unhide_later(stage, name, shown_s))
         fate.serve_times = times
         fate.answer_lost = answer_lost
         if times > 1:
-            fate.change.append(lambda _request, answer: _unhide_untold(stage, fate, answer))
+            fate.change.append(lambda _request, answer: _unhide_untold(stage, name, fate, answer))
 
     stage.bend_requests(is_next, bend)
 
 
-def _unhide_untold(stage: Stage, fate: Fate, answer: Answer) -> Answer:
+def _unhide_untold(stage: Stage, name: str, fate: Fate, answer: Answer) -> Answer:
     """Where another fault keeps the 422 back, nothing tells that the order exists: it is not hidden for long then."""
     if answer.status != 422 or fate.answer_lost is not None or fate.request_lost is not None:
-        stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, stage.end)
+        hidden = stage.world.venue.hidden
+        stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, lambda: hidden.pop(name, None))
     return answer
 
 
