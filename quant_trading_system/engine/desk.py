@@ -110,10 +110,6 @@ class Desk:
         self.events_handled = 0
         self.decisions_made = 0
         self.recovered: list[str] = []
-        self.foreign_orders: list[ClientOrderId] = []
-        """Orders at the broker that another database of this program made (fault K1)."""
-        self.forgotten_orders: list[ClientOrderId] = []
-        """Orders at the broker that this database made and does not know: it was restored (fault F13)."""
         self.drift_locks: dict[Symbol, MonoNanos] = {}
         """Symbols locked for drift, and when the drift was seen last."""
         self.is_touched = True
@@ -126,6 +122,10 @@ class Desk:
 
     def _begin_bookkeeping(self) -> None:
         """What reconciliation keeps of the account besides the ledger."""
+        self.foreign_orders: list[ClientOrderId] = []
+        """Orders at the broker that another database of this program made (fault K1)."""
+        self.forgotten_orders: list[ClientOrderId] = []
+        """Orders at the broker that this database made and does not know: it was restored (fault F13)."""
         self.is_turning = False
         """A session opened, and no pass has told yet what the broker booked before it."""
         self.frozen: dict[Symbol, MonoNanos] = {}

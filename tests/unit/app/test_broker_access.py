@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from quant_trading_system.app.daemon import Daemon
 from quant_trading_system.app.options import TradeOptions
 from quant_trading_system.app.steps.broker_access import _open_http
 from quant_trading_system.core.types import Mode
+from tests.support.virtual_loop import run_virtual
 from tests.unit.adapters.builders import LoopClock
 
 PER_MINUTE, RESERVED = 40, 10
@@ -49,7 +51,14 @@ async def budget_of_a_process(state_dir: Path) -> RequestBudget:
 
 
 @pytest.mark.invariant("I8")
-def test_a_daemon_that_is_started_again_goes_on_in_the_minute_of_the_one_before(tmp_path: Path):
+def test_a_daemon_that_is_started_again_goes_on_in_the_minute_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def at_once(work: Callable[..., None], *arguments: Any) -> None:
+        work(*arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", at_once)
+
     async def scenario() -> list[int]:
         left = []
         for _ in range(2):
@@ -59,7 +68,7 @@ def test_a_daemon_that_is_started_again_goes_on_in_the_minute_of_the_one_before(
                 await budget.acquire(Lane.ORDER, 0.0)
         return left
 
-    assert asyncio.run(scenario()) == [PER_MINUTE, PER_MINUTE - 10]
+    assert run_virtual(scenario()) == [PER_MINUTE, PER_MINUTE - 10]
 
 
 @pytest.mark.fault("H1")

@@ -11,6 +11,7 @@ import pytest
 
 from quant_trading_system.app.stop_limit import where
 from tests.support.daemon_process import ROOT
+from tests.support.virtual_loop import run_virtual
 
 BEGIN = """
 import asyncio, sys, time
@@ -69,6 +70,6 @@ def test_the_functions_that_a_task_waits_in_are_named():
         await asyncio.gather(task, return_exceptions=True)
         return waiting, where(task)
 
-    waiting, ended = asyncio.run(main())
+    waiting, ended = run_virtual(main())
     assert [name.rpartition(".")[2] for name in waiting.split(" > ")] == ["outer", "inner", "sleep"]
     assert ended == ""
