@@ -243,7 +243,10 @@ def _traps(chance: Random, bare: Plan) -> list[Fault]:
 
 def _points_of(seed: int) -> list[str]:
     """The points that have their turn: first those that an order must pass, last those at which trading is halted."""
-    points = [POINTS[(seed * TRAPS + number) % len(POINTS)] for number in range(TRAPS)]
+    apart = (
+        len(POINTS) // TRAPS
+    )  # of one part of the code a seed has one: what leads there leads there best the first time
+    points = [POINTS[(seed + number * apart) % len(POINTS)] for number in range(TRAPS)]
     return sorted(points, key=lambda point: (point.startswith("latch"), EVERYBODY not in _made_for(point)))
 
 

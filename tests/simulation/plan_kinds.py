@@ -147,7 +147,7 @@ KINDS: tuple[Kind, ...] = (
           probability=OFTEN, refusal=Choice(REFUSALS), weight=2.8),
     _kind("A9", "post_unknown_refusal", "POST orders: refused with a status or code that nobody knows; carried_out: 1"
           " where the order was taken all the same", TURNED_AWAY, probability=OFTEN, refusal=Choice(UNKNOWN_REFUSALS),
-          carried_out=Choice((0.0, 1.0)), weight=2.8),
+          carried_out=Choice((0.0, 1.0)), weight=3),
     _kind("A10", "rate_limited", "REST: 429, with the X-RateLimit headers or without", BRIEF, probability=OFTEN,
           headers=Choice((0.0, 1.0))),
     _kind("A11", "strategy_nonsense", "a strategy's signal holds NaN, infinity, -0.0, 1e-9 or 1e12", SHORT,
@@ -157,7 +157,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("A13", "wrong_echo", "POST orders: taken as asked, the answer says another symbol, side, qty, id or price;"
           " more: 1 where the broker really takes more shares than were asked for", POSTS, probability=OFTEN,
           field=Choice(("symbol", "side", "qty", "client_order_id", "limit_price")), more=Choice((0.0, 0.0, 1.0)),
-          weight=1.8),
+          weight=2.4),
     _kind("A14", "odd_status", "an order's status word is this one until the end; when: in the answer to its POST and"
           " from then on, while it works, or while its cancel is under way; part: 1 where a part fills first", POSTS,
           probability=MOSTLY, status=Choice((*LIVE_WORDS, *UNKNOWN_WORDS)), delay_s=Span(0.4, 8, is_log=True),
@@ -172,7 +172,7 @@ KINDS: tuple[Kind, ...] = (
           weight=3.5),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
           " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
-          silent=Choice((0.0, 0.0, 1.0)), weight=2.1),
+          silent=Choice((0.0, 0.0, 1.0)), weight=2.4),
     # B. the life of an order
     _kind("B1", "fill_races_cancel", "when a cancel arrives the order fills first; the answer is 422 or 404", CANCELS,
           status=Choice(("422", "404")), weight=1.8),
@@ -192,7 +192,7 @@ KINDS: tuple[Kind, ...] = (
           how=Choice(("done", "done", "done", "done", "refused", "filled", "canceled", "expired", "rejected", "owner",
                       "odd")), then=Choice(("", "fill")), weight=4),
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
-          delay_s=Span(1, 20, is_log=True), weight=1.6),
+          delay_s=Span(1, 20, is_log=True), weight=2),
     _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
           CANCELS, both=Choice((0.0, 1.0)), weight=9),
     # C. fills, stream, reconciliation
@@ -201,7 +201,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("C2 D1", "stream_mute", "trade_updates: connections stay open and say nothing until the end",
           Span(8, 120, is_log=True), weight=0.7),
     _kind("C2", "stream_cut", "trade_updates: cut, and no new connection until the end", OUTAGE, weight=1.2),
-    _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES, weight=1.9),
+    _kind("C3", "frames_doubled", "trade_updates: frames come twice", LONG, probability=SOMETIMES, weight=2.2),
     _kind("C3", "frames_reordered", "trade_updates: a frame is sent behind the next one", LONG, probability=OFTEN,
           weight=1.8),
     _kind("C3", "frames_replayed", "trade_updates: after a frame the last three come again", LONG,
@@ -213,7 +213,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("C6", "position_appears", "the broker holds shares that no execution explains: qty more of a symbol",
           qty=Choice((1.0, 7.0, 100.0)), symbol=Choice((0.0, 1.0, 2.0)), weight=1.1),
     _kind("C7", "position_vanishes", "the broker's position changes without an execution: to flat, less, or another"
-          " sign", how=Choice(("flat", "less", "sign")), weight=1.5),
+          " sign", how=Choice(("flat", "less", "sign")), weight=2),
     _kind("C8", "read_fails", "GET: an error or no answer", OUTAGE, probability=OFTEN,
           how=Choice(("500", "timeout", "502", "truncated", "reset"))),
     _kind("C8", "read_empty", "GET of a list: 200 and no rows", SHORT, probability=SOMETIMES,
@@ -223,15 +223,15 @@ KINDS: tuple[Kind, ...] = (
     _kind("C8", "read_stale", "GET: answered as it was when the fault began", SHORT, probability=OFTEN,
           what=Choice(("orders", "positions", "account", "activities", "all"))),
     _kind("C9", "fill_mid_pass", "an open order of ours fills between two reads of one pass", POSTS,
-          before=Choice(("positions", "account", "activities", "orders")), weight=4.5),
+          before=Choice(("positions", "account", "activities", "orders")), weight=5.5),
     _kind("C10", "read_slow", "GET: answered after delay_s", SHORT, probability=OFTEN,
-          delay_s=Span(0.5, 8, is_log=True), weight=0.8),
+          delay_s=Span(0.5, 8, is_log=True), weight=1.1),
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
           qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
     _kind("C12", "bust", "an execution of ours is taken back; when: at once, or as soon as an order waits for its next"
-          " try", when=Choice(("now", "now", "before_retry")), weight=3),
+          " try", when=Choice(("now", "now", "before_retry")), weight=3.3),
     _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
-          how=Choice(("price", "qty")), weight=2.2),
+          how=Choice(("price", "qty")), weight=3),
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
           probability=SOMETIMES, weight=1.7),
     _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
@@ -239,7 +239,7 @@ KINDS: tuple[Kind, ...] = (
     # D. market data, corporate actions
     _kind("D1", "feed_mute", "market data: the socket stays open and says nothing", OUTAGE),
     _kind("D3", "bad_quotes", "market data: quotes are of this kind", SHORT, probability=SOMETIMES,
-          how=Choice(("stale", "crossed", "locked", "zero", "negative", "tenfold")), weight=1.3),
+          how=Choice(("stale", "crossed", "locked", "zero", "negative", "tenfold")), weight=1.7),
     _kind("D5", "halt", "a symbol is halted until the end", LONG, symbol=Choice((0.0, 1.0, 2.0))),
     _kind("D9 D10", "split", "over a night a symbol splits in this ratio (new for old); the venue's clock jumps to the"
           " next open", AFTER_OPEN, times_max=1,
@@ -309,12 +309,12 @@ KINDS: tuple[Kind, ...] = (
     _kind("H3", "task_dies", "a supervised task raises, or ends; task is the part of the list of names",
           task=Span(0, 1), how=Choice(("raises", "returns", "cancelled")), weight=1.4),
     _kind("H5", "cancelled_at_await", "the order path's task is cancelled at one of its awaits and started again",
-          hit=Span(1, 30, is_log=True), weight=4),
+          hit=Span(1, 30, is_log=True), weight=5),
     _kind("H7", "sigterm", "an ordered stop, and a start after down_s", times_max=1, ends_life=True,
           down_s=DOWN, weight=1.4),
     # K. a second daemon
     _kind("K1 F5", "second_daemon", "another daemon starts on the same account, with our database or an empty one"
-          " of its own (own), and must refuse", SHORT, times_max=1, own=Choice((0.0, 1.0)), weight=1.5),
+          " of its own (own), and must refuse", SHORT, times_max=1, own=Choice((0.0, 1.0)), weight=1.6),
     _kind("K2", "lease_lost", "the connection that holds the lease breaks, or another holder takes the lease (how), of"
           " which the first learns at its next renewal (unnoticed)", how=Choice(("connection", "taken", "unnoticed"))),
     _kind("K2", "takeover", "the process is suspended beyond the lease, a standby takes over, the first goes on; when:"
