@@ -264,7 +264,7 @@ KINDS: tuple[Kind, ...] = (
           down_s=DOWN, reset_after_s=Choice((0.0, 3.0, 3.0, 15.0)), weight=2.6),
     # F. death and stores
     _kind("F1", "crash", "the process dies and is started again after down_s", times_max=3, ends_life=True,
-          down_s=DOWN, weight=0.8),
+          down_s=DOWN, weight=1.1),
     _kind("F2", "crash_at_failpoint", "the process dies where it passes a failpoint for the hit-th time from here on;"
           " soon after `point`'s occasion is brought about", times_max=3, ends_life=True, point=Choice(POINTS),
           hit=Choice((1.0, 1.0, 2.0, 5.0)), down_s=DOWN, weight=1.5),
@@ -276,7 +276,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("F5", "database_emptied", "the process dies, and starts on an empty database (exit 7 expected); the real one"
           " is back after down_s", times_max=1, ends_life=True, down_s=Span(5, 25), weight=2.2),
     _kind("F13", "database_restored", "the process dies, and starts on the database of age_s before; mark: 1 where the"
-          " state directory still knows how far that had come", times_max=1, ends_life=True, weight=1.7,
+          " state directory still knows how far that had come", times_max=1, ends_life=True, weight=2,
           age_s=Span(1, 200, is_log=True), mark=Choice((1.0, 1.0, 0.0)), down_s=DOWN),
     _kind("F7", "redis_down", "Redis: no connection", OUTAGE, weight=0.8),
     _kind("F7", "redis_flushed", "Redis: everything is gone; when: at once, or the latch's reading ends before a write",
