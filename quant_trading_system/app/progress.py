@@ -11,7 +11,7 @@ from msgspec import structs
 from quant_trading_system.core.events import RestoredGuards
 from quant_trading_system.core.records import GuardRecord, OrderRecord, Record
 from quant_trading_system.orders.ids import is_ours, parse
-from quant_trading_system.persistence.high_water import HighWater, write_high_water
+from quant_trading_system.persistence.high_water import Damaged, HighWater, read_high_water, write_high_water
 from quant_trading_system.persistence.instance import newest_sequence
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Progress:
 
     def _write(self) -> None:
         parts = self._parts
+        if self._is_overtaken():
+            return
         self._are_guards_stored = self._are_guards_stored or (self._are_guards_told and not parts.writer.depth)
         mark = HighWater(
             token=parts.instance.token,
@@ -87,3 +89,11 @@ class Progress:
             parts.log.error("high_water_not_written", reason=str(error))
         else:
             self._written = mark
+
+    def _is_overtaken(self) -> bool:
+        """Whether a later leader wrote there: an older word must not take the place of its own."""
+        try:
+            found = read_high_water(self._parts.state_dir)
+        except Damaged:
+            return False
+        return found is not None and found.epoch > self._parts.lease.epoch

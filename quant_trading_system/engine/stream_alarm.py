@@ -88,7 +88,10 @@ class StreamAlarm:
 
     def on_shown(self, order: BrokerOrder) -> None:
         """REST shows an order: in a pass, a lookup, or the answer to a POST."""
-        if not self._is_baselined or not self._is_awaited(order):
+        if not self._is_baselined:
+            self._take_as_told(order.broker_order_id, order.filled_quantity, is_final=order.status in FINAL)
+            return
+        if not self._is_awaited(order):
             return
         told = self._told.get(order.broker_order_id)
         is_final = order.status in FINAL

@@ -17,6 +17,7 @@ from quant_trading_system.core.effects import CancelEverything, Effect, SendOrde
 from quant_trading_system.core.events import AnyEvent, BrokerSnapshot, LatchSeen, OperatorAsked, SnapshotFailed
 from quant_trading_system.core.types import BrokerOrderId, Latch, Side, TradingState
 from quant_trading_system.core.values import Approved
+from quant_trading_system.simulator.orders import SimOrder
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
 from tests.simulation.checkers.seam import Tap
@@ -143,6 +144,7 @@ class Allowed(Judge):
                 and ((order.client_order_id,) not in lost or order.client_order_id in self._shown)
                 and not self.notes.is_untold(order.client_order_id)
                 and not (order.replaces is not None and order.status == "pending_new")
+                and not self._took_an_ended_place(order)
             ),
             Decimal(0),
         )
@@ -152,6 +154,14 @@ class Allowed(Judge):
                 f" open, held {held}, believed {believed}"
             )
             self.notes.fail("I11", intent.client_order_id, text)
+
+    def _took_an_ended_place(self, order: SimOrder) -> bool:
+        """Whether it took the place of one of which the broker had said that it is over, and nobody was told of it."""
+        engine = self.world.engine
+        if engine is None or order.replaces is None or engine._desk.orders.by_broker_id(BrokerOrderId(order.id)):
+            return False
+        before = engine._desk.orders.by_broker_id(BrokerOrderId(order.replaces))
+        return before is None or before.is_final
 
     # sending
 

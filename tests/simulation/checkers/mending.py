@@ -146,7 +146,12 @@ class Telling(Judge):
             case OrderUpdated():
                 self._hear(event.order, event.word)
             case OrderAnswered() | LookupAnswered() if event.order is not None:
-                self._see([event.order])
+                if self._is_baselined:
+                    self._see([event.order])
+                else:
+                    self._take_as_told(
+                        event.order.broker_order_id, event.order.filled_quantity, event.order.status in FINAL
+                    )
             case BrokerSnapshot():
                 orders = (*event.open_orders, *event.closed_orders)
                 is_of_now = self._up_ns is not None and event.started_mono_ns >= self._up_ns
