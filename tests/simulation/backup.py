@@ -41,11 +41,12 @@ def restore_database(world: World, age_s: float, *, has_mark: bool) -> None:
     losses.tokens |= {str(row["token"]) for row in world.committed("instance").values()}
     world.database.restore_backup(age_s)
     now = world.committed("intents")
-    losses.intents |= {key: row for key, row in before.items() if key not in now}
+    lost = {key: row for key, row in before.items() if key not in now}
+    losses.intents |= lost
     losses.at_ns = world.mono_ns_now()
     losses.mark = _proving(world, world.disk.read(MARK))
     losses.guards = next(reversed(list(world.committed("guards").values())), None)
-    losses.is_renewed = losses.mark is None and not _shown_at_broker(world)
+    losses.is_renewed = losses.mark is None and not _shown_at_broker(world, lost)
 
 
 def _proving(world: World, raw: bytes | None) -> Mapping[str, Any] | None:
@@ -58,7 +59,7 @@ def _proving(world: World, raw: bytes | None) -> Mapping[str, Any] | None:
     return mark if mark["sequence"] > sequence or mark["epoch"] > epoch else None
 
 
-def _shown_at_broker(world: World) -> bool:
-    """Whether the broker has an order of which the database has lost the intent."""
+def _shown_at_broker(world: World, lost: Mapping[Any, Mapping[str, Any]]) -> bool:
+    """Whether the broker has an order of which the database has lost the intent by this restore."""
     known = world.exchange._index._by_client_id
-    return any(client_order_id in known for (client_order_id,) in world.losses.intents)
+    return any(client_order_id in known for (client_order_id,) in lost)
