@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quant_trading_system.app.parts import Parts
 
 RECENT_HOURS = 24  # of venue time: another daemon of this account is at work, or was a moment ago
+LOST_HOURS = 96  # a backup of before a weekend
 OVERLAP_NS = 120 * NANOS_PER_SECOND  # stamps of the broker may lag
 
 
@@ -40,11 +41,12 @@ async def survey_account(parts: Parts, restored: Restored) -> tuple[Restored, fr
     """
     found = survey(await _shown(parts, restored), tokens=parts.instance.tokens)
     _refuse_foreign(parts, found, restored)
-    known = await known_order_ids(parts.database, [order.client_order_id for order in found.ours])
-    lost = found.unknown(known)
+    lost = await _lost(parts, found)
     if lost and not parts.instance.restored:
         reason = f"the broker shows {len(lost)} orders of ours that it does not know, such as {lost[0].client_order_id}"
         await _renew(parts, reason)
+        found = survey(await _shown(parts, restored), tokens=parts.instance.tokens)  # further back than before
+        lost = await _lost(parts, found)
     let_be = frozenset(order.client_order_id for order in found.foreign)
     if not parts.instance.restored:
         if restored.guards is None and not restored.is_first_start:  # the first start on a restored one died too soon
@@ -92,6 +94,11 @@ async def _renew(parts: Parts, reason: str) -> None:
     parts.lease.adopt_epoch(parts.instance.raised_epoch)
 
 
+async def _lost(parts: Parts, found: Survey) -> tuple[BrokerOrder, ...]:
+    known = await known_order_ids(parts.database, [order.client_order_id for order in found.ours])
+    return found.unknown(known)
+
+
 async def _shown(parts: Parts, restored: Restored) -> list[BrokerOrder]:
     """What is open, and what has come since the last thing recorded. What a restored database lost is older than that
     where an earlier start on it wrote something and ended before it had stored what it took back.
@@ -99,10 +106,14 @@ async def _shown(parts: Parts, restored: Restored) -> list[BrokerOrder]:
     try:
         shown = await ask_patiently(parts.read.open_orders)
         since_ns = restored.last_stop_ns
-        if since_ns is None or parts.instance.restored:
+        if since_ns is None:
             shown += await ask_patiently(parts.read.newest_orders)
+        if parts.instance.restored:
+            lost_ns = parts.clock.venue_ns() - LOST_HOURS * 3_600 * NANOS_PER_SECOND
+            since_ns = Nanos(lost_ns if since_ns is None else min(since_ns, lost_ns))
         if since_ns is not None:
-            shown += await ask_patiently(lambda: parts.read.closed_orders(Nanos(since_ns - OVERLAP_NS)))
+            after_ns = Nanos(since_ns - OVERLAP_NS)
+            shown += await ask_patiently(lambda: parts.read.closed_orders(after_ns))
         return shown
     except VenueError as error:
         raise TemporaryFailure(f"the broker does not show its orders: {error}", fix="start again") from error

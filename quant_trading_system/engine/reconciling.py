@@ -280,6 +280,7 @@ class Reconciling:
             return found
         self._has_left_out = True
         desk.emit(RequestReconciliation(reason="a difference without reason: read further back"))
+        desk.policy.sight([each for each in found if each.kind in UNEXPLAINED_KINDS], mono_ns=desk.mono_ns)
         return tuple(each for each in found if each.kind not in UNEXPLAINED_KINDS)
 
     def _look_back(self) -> None:

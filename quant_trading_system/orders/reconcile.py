@@ -191,6 +191,12 @@ class ReconcilePolicy:
         """Whether what waits was first seen so long ago that the next pass decides."""
         return self._due_mono_ns is not None and mono_ns >= self._due_mono_ns
 
+    def sight(self, differences: Sequence[Difference], *, mono_ns: MonoNanos) -> None:
+        """Differences that wait for a pass that reads further back were seen here first."""
+        for difference in differences:
+            kind = DifferenceKind.QUANTITY_GAP if difference.kind in OF_SHARES else difference.kind
+            self._first_seen.setdefault((kind, difference.key, difference.gap), mono_ns)
+
     def decide(
         self,
         differences: Sequence[Difference],
