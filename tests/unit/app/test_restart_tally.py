@@ -28,7 +28,7 @@ HOLDER = Holder(holder="h", host="vm", pid=7, since="2013-10-07T15:00:00Z", epoc
 
 def an_open_order(number: int, status: str = "WORKING") -> RestoredOrder:
     row = an_order(client_order_id=ClientOrderId(f"qts-abcdefgh-1a2b-momentum-{number}"), status=status)
-    fields = {name: getattr(row, name) for name in RestoredOrder.__struct_fields__}
+    fields = {name: getattr(row, name) for name in RestoredOrder.__struct_fields__ if hasattr(row, name)}
     return RestoredOrder(**fields)
 
 
