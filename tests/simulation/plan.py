@@ -37,7 +37,7 @@ QUIET_S = 6.0
 CHAOS_SHARE_MAX = 0.7
 """Of the chaos phase, that one fault lasts with all that follows from it."""
 
-NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.2, 0.1
+NONE_SHARE, ONE_SHARE, TRAPS_SHARE, TALES_SHARE = 0.03, 0.05, 0.22, 0.1
 """Of the seeds: without a fault, with a single one, with crashes at failpoints and little else, with nothing but what
 the broker does to single orders."""
 TALES = (
@@ -49,6 +49,12 @@ TALES = (
 """Each leads an order to other states; beside faults that keep orders from the broker hardly one gets there."""
 TRAPS, TRAP_DOWN_S = 4, 1.0
 """Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
+TURNS = (
+    *POINTS, "gateway.before_refusal", "gateway.before_retry", "gateway.dropped", "intents.before_read_back",
+    "trade_stream.update_told", "performers.after_cancel", "latch.clear.after_mirror", "latch.clear.after_row",
+    "latch.clear.after_file", "stop.orders_settled",
+)  # fmt: skip
+"""Some places have two turns: not every trap there is walked into."""
 SWARM_SHARES = (0.05, 0.12, 0.22, 0.35)
 """How likely each kind is in a seed that has many: few together let each act alone, many let them meet."""
 LIVES_MAX = 3
@@ -174,6 +180,8 @@ OCCASIONS: dict[tuple[str, ...], Occasions] = {
     ("performers.before_cancel", "performers.after_cancel"): (EVERYBODY, ("cancel_slow", 60.0, {"delay_s": 1.0})),
 }  # fmt: skip
 """Failpoints that are seldom passed by themselves, by the beginning of their names, and the faults that lead there."""
+LEGS_SHARE = 0.6
+"""Of the seeds in which a leg is to fill, that have legs in any case."""
 BEFORE_THE_START = ("instance.before_latch", "instance.before_commit", "instance.before_token", "instance.after_token")
 """Places that only the very first start passes: the trap is set before it."""
 
@@ -187,6 +195,8 @@ def make_plan(seed: int) -> Plan:
     faults = [fault for kind in _drawn_kinds(chance, share) for fault in _faults_of(chance, kind, bare)]
     faults = _with_few_deaths(chance, faults)
     faults += _traps(chance, bare) if share < TRAPS_SHARE else []
+    if chance.random() < LEGS_SHARE and any(fault.kind == "leg_fills_during_cancel" for fault in faults):
+        switches["stops"] = 1.0
     faults += [occasion for fault in faults for occasion in _occasions(fault, bare.chaos_s)]
     return Plan(seed=seed, faults=tuple(sorted(faults, key=lambda each: (each.at_s, each.kind))), switches=switches)
 
@@ -242,12 +252,13 @@ def _traps(chance: Random, bare: Plan) -> list[Fault]:
 
 
 def _points_of(seed: int) -> list[str]:
-    """The points that have their turn: first those that an order must pass, last those at which trading is halted."""
-    apart = (
-        len(POINTS) // TRAPS
-    )  # of one part of the code a seed has one: what leads there leads there best the first time
-    points = [POINTS[(seed + number * apart) % len(POINTS)] for number in range(TRAPS)]
-    return sorted(points, key=lambda point: (point.startswith("latch"), EVERYBODY not in _made_for(point)))
+    """The points that have their turn: first those that an order must pass, then those of the latch, which take time.
+
+    Of one part of the code a seed has one: what leads there leads there best the first time.
+    """
+    apart = len(TURNS) // TRAPS
+    points = [TURNS[(seed + number * apart) % len(TURNS)] for number in range(TRAPS)]
+    return sorted(points, key=lambda point: (EVERYBODY not in _made_for(point), not point.startswith("latch")))
 
 
 def _made_for(point: str) -> Occasions:

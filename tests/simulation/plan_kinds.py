@@ -95,7 +95,7 @@ LIVE_WORDS = (
     "accepted", "pending_new", "accepted_for_bidding", "pending_review", "held", "stopped", "suspended", "calculated",
     "done_for_day", "pending_cancel", "pending_replace", "new",
 )  # fmt: skip
-UNKNOWN_WORDS = ("a_word_nobody_knows",) * 6
+UNKNOWN_WORDS = ("a_word_nobody_knows",) * 8
 """Words that say an order may live. A final word that is not so has no anchor: a broker that says it is believed."""
 NOT_HERE: Mapping[str, str] = MappingProxyType(
     {
@@ -168,8 +168,8 @@ KINDS: tuple[Kind, ...] = (
           POSTS, probability=MOSTLY,
           when=Choice(("first_word", "first_word", "unanswered", "working", "working", "canceling")),
           part=Choice((0.0, 1.0)), word=Choice(("canceled", "expired", "expired", "rejected", "rejected", "owner")),
-          then=Choice(("", "", "fill", "live", "part", "replaced")), delay_s=Span(0.4, 8, is_log=True),
-          weight=3.5),
+          then=Choice(("", "", "fill", "fill", "live", "part", "replaced", "replaced")),
+          delay_s=Span(0.4, 8, is_log=True), weight=5),
     _kind("A14", "rejected_late", "POST orders: answered with 200, and the order is rejected delay_s later; silent: 1"
           " where no frame tells of it", POSTS, probability=OFTEN, delay_s=Span(0.01, 20, is_log=True),
           silent=Choice((0.0, 0.0, 1.0)), weight=2.4),
@@ -190,7 +190,7 @@ KINDS: tuple[Kind, ...] = (
           when=Choice(("now", "first_word", "first_word", "unanswered", "working", "working")),
           delay_s=Span(0.4, 8, is_log=True),
           how=Choice(("done", "done", "done", "done", "refused", "filled", "canceled", "expired", "rejected", "owner",
-                      "odd")), then=Choice(("", "fill")), weight=4),
+                      "odd")), then=Choice(("", "fill")), weight=4.5),
     _kind("B6", "cancel_slow", "a cancel takes delay_s at the venue, so that shares stay held for orders", CANCELS,
           delay_s=Span(1, 20, is_log=True), weight=2),
     _kind("B7", "leg_fills_during_cancel", "when a leg or its parent is cancelled, a leg fills first (both: 1)",
@@ -213,7 +213,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("C6", "position_appears", "the broker holds shares that no execution explains: qty more of a symbol",
           qty=Choice((1.0, 7.0, 100.0)), symbol=Choice((0.0, 1.0, 2.0)), weight=1.1),
     _kind("C7", "position_vanishes", "the broker's position changes without an execution: to flat, less, or another"
-          " sign", how=Choice(("flat", "less", "sign")), weight=2),
+          " sign", how=Choice(("flat", "less", "sign")), weight=2.2),
     _kind("C8", "read_fails", "GET: an error or no answer", OUTAGE, probability=OFTEN,
           how=Choice(("500", "timeout", "502", "truncated", "reset"))),
     _kind("C8", "read_empty", "GET of a list: 200 and no rows", SHORT, probability=SOMETIMES,
@@ -229,9 +229,9 @@ KINDS: tuple[Kind, ...] = (
     _kind("C11", "external_order", "the owner trades in the app", side=Choice(("buy", "sell")),
           qty=Choice((1.0, 3.0, 50.0)), form=Choice(("market", "resting")), symbol=Choice((0.0, 1.0, 2.0))),
     _kind("C12", "bust", "an execution of ours is taken back; when: at once, or as soon as an order waits for its next"
-          " try", when=Choice(("now", "now", "before_retry")), weight=3.3),
+          " try", when=Choice(("now", "now", "before_retry")), times_max=3, weight=4.5),
     _kind("C12", "correct", "an execution of ours turns out to be of another price or quantity",
-          how=Choice(("price", "qty")), weight=3),
+          how=Choice(("price", "qty")), times_max=3, weight=3.2),
     _kind("C12", "unknown_event", "trade_updates: a frame has an event name that nobody knows", LONG,
           probability=SOMETIMES, weight=1.7),
     _kind("C13", "many_orders", "the owner's app holds this many open orders until the end, and pages of activities",
@@ -278,7 +278,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("F13", "database_restored", "the process dies, and starts on the database of age_s before; mark: 1 where the"
           " state directory still knows how far that had come", times_max=1, ends_life=True, weight=2,
           age_s=Span(1, 200, is_log=True), mark=Choice((1.0, 1.0, 0.0)), down_s=DOWN),
-    _kind("F7", "redis_down", "Redis: no connection", OUTAGE, weight=0.8),
+    _kind("F7", "redis_down", "Redis: no connection", OUTAGE, weight=1.1),
     _kind("F7", "redis_flushed", "Redis: everything is gone; when: at once, or the latch's reading ends before a write",
           when=Choice(("now", "now", "after_commit")), weight=1.3),
     _kind("F7", "redis_restored", "Redis: an older state is back, or keys have wrong types",
@@ -292,13 +292,13 @@ KINDS: tuple[Kind, ...] = (
     _kind("F11", "database_slow", "database: answers take delay_s", SHORT, delay_s=Span(0.02, 3, is_log=True)),
     # G. network and login
     _kind("G1", "blackhole", "nothing passes between daemon and broker, and nobody says so; half: one way only", OUTAGE,
-          half=Choice(("both", "to_broker", "from_broker")), weight=0.9),
+          half=Choice(("both", "to_broker", "from_broker")), weight=1.1),
     _kind("G2", "connect_refused", "streams: cut, and every handshake is refused with 429 or 406", OUTAGE,
           status=Choice(("429", "406")), weight=1.3),
-    _kind("G5", "login_refused", "REST: 401 or 403 for every call", OUTAGE, status=Choice(("401", "403")), weight=0.8),
+    _kind("G5", "login_refused", "REST: 401 or 403 for every call", OUTAGE, status=Choice(("401", "403"))),
     _kind("G6", "rest_down", "REST: refused, while both streams live", OUTAGE, weight=1.1),
     _kind("G7", "swizzle", "links stop one by one and heal in another order: REST, trade_updates, market data,"
-          " database, Redis", Span(20, 80), order=Span(0, 1), weight=0.85),
+          " database, Redis", Span(20, 80), order=Span(0, 1)),
     # H. clock and runtime
     _kind("H1", "wall_jump", "the wall clock jumps, and back at the end; monotonic and venue time do not", LONG,
           jump_s=Choice((3600.0, -3600.0, 172800.0, -172800.0, 2.0, -2.0))),
