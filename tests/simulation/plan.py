@@ -47,7 +47,7 @@ TALES = (
     *((*("odd_status",) * 2, *("cancel_fails",) * 2, *("decisions_at_once",) * 2),) * 2,
 )
 """Each leads an order to other states; beside faults that keep orders from the broker hardly one gets there."""
-TRAPS, TRAP_DOWN_S = 4, 1.0
+TRAPS, TRAP_DOWN_S, BESIDE_TRAPS = 4, 1.0, 0.03
 """Crashes at failpoints in a seed of them. Which points they are is the seed's number's, so that each has its turns."""
 TURNS = (
     *POINTS, "gateway.before_refusal", "gateway.before_retry", "gateway.dropped", "intents.before_read_back",
@@ -163,13 +163,13 @@ OCCASIONS: dict[tuple[str, ...], Occasions] = {
     ("step.", "stop.", "lease.before_release"): (("sigterm", 0.0, {"down_s": 2.0}),),
     ("lease.dropped",): (("lease_lost", 0.0, {"how": "connection"}),),
     ("gateway.before_refusal",): (
-        EVERYBODY, ("post_rejected", 60.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
+        EVERYBODY, ("post_rejected", 20.0, {"probability": 1.0, "refusal": REFUSALS[0]}),
     ),
     ("gateway.before_doubt", "performers.before_ask", "performers.after_ask"): (
-        EVERYBODY, ("post_lost", 60.0, {"probability": 1.0, "how": "504"}),
+        EVERYBODY, ("post_lost", 20.0, {"probability": 1.0, "how": "504"}),
     ),
-    ("gateway.before_retry", "gateway.dropped"): (EVERYBODY, ("post_refused", 60.0, {"probability": 1.0})),
-    ("intents.before_read_back",): (EVERYBODY, ("commit_lost", 60.0, {"probability": 0.6, "done": 1.0})),
+    ("gateway.before_retry", "gateway.dropped"): (EVERYBODY, ("post_refused", 20.0, {"probability": 1.0})),
+    ("intents.before_read_back",): (EVERYBODY, ("commit_lost", 15.0, {"probability": 0.6, "done": 1.0})),
     ("gateway.", "intents.", "http.", "trade_stream.update_told"): (EVERYBODY,),
     ("instance.before_renewal", "instance.after_renew"): (
         ("database_restored", 0.0, {"age_s": 60.0, "mark": 1.0, "down_s": 1.0}),
@@ -267,7 +267,7 @@ def _made_for(point: str) -> Occasions:
 
 def _drawn_kinds(chance: Random, share: float) -> list[Kind]:
     if share < TRAPS_SHARE:
-        return [kind for kind in KINDS if chance.random() < SWARM_SHARES[0] and not kind.ends_life]
+        return [kind for kind in KINDS if chance.random() < BESIDE_TRAPS and not kind.ends_life]
     share -= TRAPS_SHARE
     if share < NONE_SHARE:
         return []

@@ -252,8 +252,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("E1 E3", "decisions_at_once", "strategies change their minds on every bar, all of them in one step", LONG),
     _kind("E7", "price_shock", "the price of every symbol moves by this fraction", fraction=Choice(
         (-0.3, -0.12, -0.06, -0.03, -0.015, 0.03)), times_max=1, weight=1.1),
-    _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", POSTS,
-          rule=Span(0, 1), how=Choice(("raises", "nonsense", "missing")), weight=2),
+    _kind("E8", "control_fails", "one control raises, answers nonsense or is without its input", SHORT,
+          rule=Span(0, 1), how=Choice(("raises", "nonsense", "missing")), weight=2.4),
     _kind("E9 E10", "kill", "the kill switch is engaged; reset_after_s: a person resets then (0: nobody)",
           times_max=1, by=Choice(("operator", "file", "between_check_and_write", "between_commit_and_check")),
           reset_after_s=Choice((0.0, 3.0, 3.0, 15.0))),
