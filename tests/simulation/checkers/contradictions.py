@@ -97,6 +97,8 @@ class Contradictions(Judge):
         for order in (*event.open_orders, *event.closed_orders):
             name = order.client_order_id
             self._passed_ns[name] = max(self._passed_ns.get(name, 0), order.updated_ns)
+            if order.status in FINAL:
+                self._over_ns[name] = max(self._over_ns.get(name, 0), order.updated_ns)
 
     def _remember(self, shown: BrokerOrder, event: AnyEvent, *, is_correction: bool) -> None:
         name = shown.client_order_id

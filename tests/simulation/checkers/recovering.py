@@ -165,7 +165,7 @@ class Recovering(Judge):
             is_start = name == "day_start_equity_usd"
             if is_start and (self._has_lagged or self._lags_a_night(record) or self._is_named(now, record)):
                 continue
-            if is_start and now is not None and now == self._marked_start_usd(record.session_date):
+            if is_start and now is not None and now in self._restored_starts_usd(record.session_date):
                 continue
             room_usd = self._flows_usd()
             if was is not None and (now is None or now < was - room_usd or (is_start and now > was + room_usd)):
@@ -173,15 +173,15 @@ class Recovering(Judge):
         if record.incidents < stored["incidents"]:
             self._fail("I19", "incidents", f"incidents fell from {stored['incidents']} to {record.incidents}")
 
-    def _marked_start_usd(self, session_date: str) -> Decimal | None:
-        """The day's start by the mark of a restored database: until a life on that one has stored all it measured, it
-        stands beside what was measured since, the stricter counts, and the broker's word decides in a second.
+    def _restored_starts_usd(self, session_date: str) -> list[Decimal]:
+        """The day's start by the mark and by the rows of a restored database: until a life on that one has stored all
+        it measured, nobody knows which is newer, the stricter counts, and the broker's word decides in a second.
         """
-        mark = self.world.losses.mark
-        guards = None if mark is None else mark["guards"]
-        if guards is None or guards["session_date"] != session_date or guards["day_start_equity_usd"] is None:
-            return None
-        return Decimal(guards["day_start_equity_usd"])
+        losses = self.world.losses
+        told = [None if losses.mark is None else losses.mark["guards"], losses.guards]
+        of_day = [each for each in told if each is not None and each["session_date"] == session_date]
+        starts = [each["day_start_equity_usd"] for each in of_day]
+        return [Decimal(start) for start in starts if start is not None]
 
     def _is_named(self, start_usd: Decimal | None, record: GuardRecord) -> bool:
         """Whether a day starts from what the broker names as the last equity in its session (P29): that word takes the
