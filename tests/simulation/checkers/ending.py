@@ -14,7 +14,7 @@ from typing import Any
 from quant_trading_system.core.effects import Effect, Remember
 from quant_trading_system.core.events import AnyEvent
 from quant_trading_system.core.records import AlertRecord, DriftRecord, LockRecord
-from quant_trading_system.core.types import ClientOrderId, Latch, Severity, Stream, Symbol, TradingState
+from quant_trading_system.core.types import ClientOrderId, Latch, Severity, Store, Stream, Symbol, TradingState
 from quant_trading_system.engine.engine import Engine
 from quant_trading_system.orders.order import Order
 from tests.simulation.checkers.judge import Judge
@@ -269,6 +269,8 @@ class Ending(Judge):
         for cause in causes:
             if cause.cause == CYCLED and self._is_cycling(engine):
                 continue
+            if cause.cause == "redis_down" and self._is_mirror_lost():
+                continue
             kinds = LASTING.get(cause.cause)
             is_quiet_over = (
                 cause.cause in QUIET and desk.config.limits.quiet_seconds + 2 * AGREED_S < self.world.plan.heal_s
@@ -285,6 +287,13 @@ class Ending(Judge):
         is_lately = since is not None and self.world.mono_ns - since[0] < CYCLE_S * SECOND_NS
         return is_lately and bool(self.world.plan.faults) and Stream.TRADE_UPDATES in engine._healing._cycling
 
+    def _is_mirror_lost(self) -> bool:
+        """Whether neither the latch's file nor its mirror can be read: what the mirror has to say only a person knows,
+        and until he resets, Redis is not used."""
+        latches = self.notes.hearing.latches
+        is_lost = all(latches[store] is Latch.UNREADABLE for store in (Store.LATCH_FILE, Store.REDIS))
+        return is_lost and self.notes.has_planned("latch_torn", "disk_full")
+
     def _why_not_linked(self, *, is_cycling: bool) -> Iterator[str]:
         hearing = self.notes.hearing
         if any(latch is not Latch.CLEAR for latch in hearing.latches.values()) and not self.notes.has_planned(
@@ -293,7 +302,9 @@ class Ending(Judge):
             yield f"the kill latch is {hearing.latches}"
         if not all(hearing.streams.values()) and not is_cycling:
             yield f"streams are {hearing.streams}"
-        if not all(hearing.stores.values()):
+        if not all(
+            is_up or (store is Store.REDIS and self._is_mirror_lost()) for store, is_up in hearing.stores.items()
+        ):
             yield f"stores are {hearing.stores}"
         lease = hearing.lease
         if lease is None or not lease.held or lease.deadline_mono_ns - self.world.mono_ns < 2 * SECOND_NS:
