@@ -126,14 +126,6 @@ BUGS = (
         new="        if event.execution is not None and event.word in CORRECTIONS:",
     ),
     Bug(
-        name="busted-trade-booked-as-a-fill",
-        rows="I12 C12",
-        text="a bust or correction on the stream is booked like a fill",
-        path="orders/manager.py",
-        old="        if event.execution is not None and event.word not in CORRECTIONS:",
-        new="        if event.execution is not None:",
-    ),
-    Bug(
         name="execution-counts-twice",
         rows="I13 C3 C5",
         text="an execution that is booked already is booked again",
@@ -156,14 +148,6 @@ BUGS = (
         path="ledger/fills.py",
         old="            if fill.is_inferred and fill.start < execution.cumulative_quantity and start < fill.key[1]:",
         new="            if not fill.is_inferred and fill.start < execution.cumulative_quantity and start < fill.key[1]:",
-    ),
-    Bug(
-        name="older-picture-believed",
-        rows="I13 C3",
-        text="a picture older than what is known changes the status",
-        path="orders/evidence.py",
-        old="    if age_ns >= 0 and is_credible:",
-        new="    if is_credible:",
     ),
     Bug(
         name="falling-fills-ignored",

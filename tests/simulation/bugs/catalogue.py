@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.simulation.bugs import agreeing, believing, keeping, leading, sending, surviving
+from tests.simulation.bugs import agreeing, believing, keeping, leading, proving, sending, surviving
 
-BUGS = (*sending.BUGS, *believing.BUGS, *agreeing.BUGS, *surviving.BUGS, *leading.BUGS, *keeping.BUGS)
+BUGS = (*sending.BUGS, *believing.BUGS, *agreeing.BUGS, *surviving.BUGS, *leading.BUGS, *keeping.BUGS, *proving.BUGS)

@@ -110,14 +110,6 @@ BUGS = (
         new="        elif stops and plan is not None:\n            self._watch(symbol, stops, serves=serves)",
     ),
     Bug(
-        name="correction-takes-and-does-not-give",
-        rows="I12 C12",
-        text="an execution that was corrected is taken out, and its new numbers are not booked",
-        path="engine/repairing.py",
-        old="        for execution in action.executions:\n            self._flow.book(",
-        new="        for execution in action.executions[:0]:\n            self._flow.book(",
-    ),
-    Bug(
         name="lost-positions-not-compared",
         rows="I12 I15 C7",
         text="only what the broker shows is compared, not what it does not show any more",
@@ -180,14 +172,6 @@ BUGS = (
         path="app/kill_latch.py",
         old="        self._write_file(self._file.engage, operator, reason, Latch.ENGAGED)\n        failpoint(",
         new="        failpoint(",
-    ),
-    Bug(
-        name="standby-clears-what-it-did-not-set",
-        rows="I9 K2",
-        text="a standby copies a CLEAR row over a latch that a person engaged",
-        path="app/standby.py",
-        old="        elif row is Latch.CLEAR and latch is Latch.ENGAGED and content is not None and content.operator == MIRROR:",
-        new="        elif row is Latch.CLEAR and latch is Latch.ENGAGED:",
     ),
     Bug(
         name="kill-takes-the-stops-with-it",

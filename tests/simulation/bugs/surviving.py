@@ -22,14 +22,6 @@ BUGS = (
         new='        self._tell(Store.LATCH_FILE, Latch.ENGAGED, reason)\n        failpoint("latch.engage.after_file")\n        async with self._writing:\n            self._tell(Store.DATABASE, Latch.ENGAGED, reason)',
     ),
     Bug(
-        name="clear-survives-a-crash-half-way",
-        rows="I9 E11",
-        text="a reset clears the file first, so that a crash in between leaves it clear",
-        path="app/kill_latch.py",
-        old="        wanted = Latch.ENGAGED if is_engaged else Latch.CLEAR",
-        new="        wanted = Latch.CLEAR",
-    ),
-    Bug(
         name="latch-file-not-synced",
         rows="I9 F10",
         text="the latch file is written and not made durable",
@@ -44,14 +36,6 @@ BUGS = (
         path="persistence/latch_file.py",
         old='            return None, (Latch.UNREADABLE, f"{self.path} is damaged ({len(raw)} bytes)")',
         new='            return None, (Latch.CLEAR, f"{self.path} is damaged ({len(raw)} bytes)")',
-    ),
-    Bug(
-        name="lease-never-lost",
-        rows="I25 K2",
-        text="a renewal that fails leaves the lease held",
-        path="persistence/lease.py",
-        old='        if renewed != "UPDATE 1":\n            self._drop()\n            return',
-        new='        if renewed != "UPDATE 1":\n            self._extend(asked_ns)\n            return',
     ),
     Bug(
         name="lease-deadline-from-the-answer",
@@ -76,14 +60,6 @@ BUGS = (
         path="persistence/writer.py",
         old="            except StoreUnavailable as error:\n                self._set_health(False, error.detail)\n                return False",
         new="            except StoreUnavailable as error:\n                self._pending = None\n                self._set_health(False, error.detail)\n                return False",
-    ),
-    Bug(
-        name="database-loss-unnoticed",
-        rows="I10 F5",
-        text="nobody is told that the database takes no writes",
-        path="persistence/writer.py",
-        old='            self._on_health(is_up, "" if is_up else detail)',
-        new='            self._on_health(True, "")',
     ),
     Bug(
         name="books-not-restored",
@@ -156,14 +132,6 @@ BUGS = (
         path="adapters/alpaca/limits.py",
         old="        oldest_ns = now_ns",
         new="        now_ns = self._clock.wall_ns()\n        oldest_ns = now_ns",
-    ),
-    Bug(
-        name="budget-never-forgets",
-        rows="I8 A10",
-        text="the budget counts nothing that was sent",
-        path="adapters/alpaca/limits.py",
-        old="            self._sent.append((self._clock.venue_ns(), lane))",
-        new="            pass",
     ),
     Bug(
         name="reducing-lets-entries-pass",

@@ -90,8 +90,20 @@ class Drifting(Judge):
         if drift.action == "AdjustPosition":
             self._judge_adjustment(drift, text, subject)
             self._judge_wishes(Symbol(str(drift.symbol)), text, subject)
+        if drift.action == "BookCorporateAction" and not self._is_booked(drift):
+            self.notes.fail("D9", f"{subject} booked", f"{text}: the books do not say so afterwards")
         if drift.kind == "sign_flip" and drift.action in ("Wait", "AdjustPosition") and not self._is_degraded:
             self.notes.fail("C7", f"{subject} state", f"{text}: the other sign, and new exposure is allowed")
+
+    def _is_booked(self, drift: DriftRecord) -> bool:
+        """Whether our shares are those that the broker shows, as a whole and by the sum of the books."""
+        engine, words = self.world.engine, drift.brokers.split()
+        assert engine is not None, "its step is judged"
+        if len(words) < 2 or words[1] != "after":
+            return True  # they go on under another name
+        ledger, symbol = engine._desk.ledger, Symbol(str(drift.symbol))
+        sums = sum((book.quantity for book in ledger.books(symbol).values()), Decimal(0))
+        return sums == ledger.position(symbol) == Decimal(words[0])
 
     def _judge_wishes(self, symbol: Symbol, text: str, subject: str) -> None:
         """A repair is no wish: nobody may trade because of it (I16)."""

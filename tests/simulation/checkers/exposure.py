@@ -124,8 +124,7 @@ class Exposure(Judge):
         if len(orders) == self._orders_seen:
             return
         for order in islice(orders.values(), self._orders_seen, None):
-            first = self._first(order)
-            if first.client_order_id.startswith(PREFIX) and first.parent_id is None and not self._is_followers(first):
+            if self._is_sent_by_us(order) or self._is_leg_of_ours(order):
                 self._open[order.id] = order
         self._orders_seen = len(orders)
 
@@ -134,6 +133,27 @@ class Exposure(Judge):
             order = self.truth.order(client_order_id)
             if order is not None and not self.notes.is_untold(client_order_id):
                 self._open.setdefault(order.id, order)
+
+    def _is_sent_by_us(self, order: SimOrder) -> bool:
+        """Sent by this daemon, or in the place of one that was."""
+        first = self._first(order)
+        is_ours = first.client_order_id.startswith(PREFIX) and first.parent_id is None
+        return is_ours and not self._is_followers(first)
+
+    def _is_leg_of_ours(self, order: SimOrder) -> bool:
+        parent = self.truth.by_id.get(order.parent_id or "")
+        is_first = order.replaces is None and self._follows_chains and not self.notes.has_planned("split")
+        return is_first and parent is not None and parent.client_order_id.startswith(PREFIX)
+
+    def _need_of_leg(self, order: SimOrder) -> Decimal:
+        """Of a leg that works at the broker: from when its entry is known as filled, and it is known itself (B7)."""
+        engine = self.world.engine
+        desk = None if engine is None else engine._desk
+        if desk is None or not order.is_open or order.status != "new":
+            return ZERO
+        leg, entry = (desk.orders.by_broker_id(BrokerOrderId(each)) for each in (order.id, order.parent_id or ""))
+        is_known = leg is not None and entry is not None and entry.status is Status.FILLED
+        return order.remaining() if is_known else ZERO
 
     def _need_of_follower(self, order: SimOrder) -> Decimal:
         """Of what took an order's place: before it is shown nobody knows that more was asked for than was left."""
@@ -178,6 +198,8 @@ class Exposure(Judge):
             return ZERO
         if order.replaces is not None:
             return self._need_of_follower(order)
+        if order.parent_id is not None:
+            return self._need_of_leg(order)
         reachable = order.filled_qty + (order.remaining() if order.is_open else ZERO)
         row = self.world.committed("intents").get((order.client_order_id,))
         if row is not None and order.client_order_id not in self._known_larger:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quant_trading_system.core.effects import ClearLatch, Effect, EngageLatch
-from quant_trading_system.core.events import AnyEvent
+from quant_trading_system.core.events import AnyEvent, BrokerSnapshot
 from tests.simulation.checkers.judge import Judge
 from tests.simulation.checkers.notes import SECOND_NS, Notes
 
@@ -24,6 +24,7 @@ class Killing(Judge):
     """Looks at the latch file at every second and start."""
 
     invariants = ("I9",)
+    watches = (BrokerSnapshot,)
 
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
@@ -33,11 +34,14 @@ class Killing(Judge):
         self._is_coming = False
         """An engagement was asked for, and the file has not been seen to say so yet."""
         self._seen_ns = 0
+        self._open_gaps = ""
+        """Of the last pass that was taken: shares that it showed and our books did not say afterwards."""
 
     def on_start(self) -> None:
         """What was asked of the last life holds in this one."""
         self._look()
         self._is_coming = False
+        self._open_gaps = ""
         if self._asked_ns is not None and not self._is_engaged() and not self.notes.has_planned(*CANNOT_WRITE):
             self.notes.fail("I9", f"start {self.world.incarnation}", "killed, and the next life finds no copy of it")
 
@@ -45,6 +49,15 @@ class Killing(Judge):
         """Who dies in the step in which he is asked may not have written it."""
         if self._asked_ns is not None and self._seen_ns - self._asked_ns <= WRITTEN_NS:
             self._asked_ns = None
+
+    def on_step(self, event: AnyEvent, effects: Sequence[Effect]) -> None:
+        assert isinstance(event, BrokerSnapshot), "the only event watched"
+        engine = self.world.engine
+        if engine is None or self.notes.hearing.good_pass_ns != event.started_mono_ns:
+            return
+        ours = dict(engine._desk.ledger.positions())
+        shown = {position.symbol: position.quantity for position in event.positions}
+        self._open_gaps = ", ".join(sorted(each for each in {*ours, *shown} if ours.get(each, 0) != shown.get(each, 0)))
 
     def on_second(self) -> None:
         self._seen_ns = self.world.mono_ns
@@ -65,8 +78,9 @@ class Killing(Judge):
         """A person may reset only who has compared the books lately, and knows the fate of every order."""
         pass_ns = self.notes.hearing.good_pass_ns
         doubtful = [story.client_order_id for story in self.notes.stories.values() if story.status == "UNKNOWN"]
-        if pass_ns is None or asked_ns - pass_ns > FRESH_S * SECOND_NS or doubtful:
-            text = f"reset with a good pass at {pass_ns}, in doubt: {', '.join(doubtful) or 'nothing'}"
+        if pass_ns is None or asked_ns - pass_ns > FRESH_S * SECOND_NS or doubtful or self._open_gaps:
+            open_ = ", ".join((*doubtful, self._open_gaps))
+            text = f"reset with a good pass at {pass_ns}, in doubt: {open_ or 'nothing'}"
             self.notes.fail("I9", f"reset {self.world.incarnation}", text)
 
     def _look(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -33,6 +33,7 @@ PROXYS_SHARE = 0.5
 """Of the answers of a proxy that knows no broker, that say 404 without the broker's code: no word of the order."""
 WAIT_SHARE, LOOK_S = 0.4, 0.1
 """Of its time, that old pictures wait for an order which changes behind them."""
+NAMED_S, NAMED_LOOKS_S, MOMENT_S = 12.0, (2.0, 4.5), 0.01
 ASKED_S, LOOKS_S = 18.0, (1.5, 4.0)
 """Behind the quarantine of an order that is hidden, and the question for it that follows: when trade_updates is cut, so
 that a pass follows at once."""
@@ -99,10 +100,14 @@ def order_mute(stage: Stage) -> None:
     """
     is_404 = stage.word("lookup") == "404"
     is_named = is_404 and stage.chance.random() < NAMED_SHARE
-    _hide_next(stage, times=1, answer_lost=None if is_named else "timeout")
+    if is_named:
+        _hide_next(stage, times=1, answer_lost=None, hold_s=NAMED_S, looks_s=NAMED_LOOKS_S)
+        return
     if is_404:
+        _hide_next(stage, times=1, answer_lost="timeout")
         stage.later(stage.world.plan.quarantine_s * HIDDEN_SHARE, stage.end)
         return
+    _hide_until_believable(stage, times=1, answer_lost="timeout")
 
     def is_about_it(request: Request) -> bool:
         return request.params.get("client_order_id") in stage.world.venue.hidden
@@ -113,36 +118,49 @@ def order_mute(stage: Stage) -> None:
 
     rules, number = stage.world.network.rules, -1 - stage.number
     rules[number] = stay_silent
-    stage.at_end(lambda: rules.pop(number, None))
+    stage.later(max(0.0, _chaos_left_s(stage) - MOMENT_S), lambda: rules.pop(number, None))
 
 
 def duplicate_unshown(stage: Stage) -> None:
     """Passes that would prove its absence, where that could be, follow each other soon behind the quarantine."""
-    _hide_next(stage, times=2, answer_lost=None)
+    _hide_until_believable(stage, times=2, answer_lost=None)
 
 
-def _bring_passes(stage: Stage, name: str) -> None:
+def _hide_until_believable(stage: Stage, *, times: int, answer_lost: str | None) -> None:
+    asked_s = max(stage.world.plan.quarantine_s, ASKED_S)
+    looks_s = tuple(asked_s + after_s for after_s in LOOKS_S)
+    _hide_next(stage, times=times, answer_lost=answer_lost, hold_s=asked_s + 2 * LOOKS_S[-1], looks_s=looks_s)
+
+
+def _chaos_left_s(stage: Stage) -> float:
+    return stage.world.ends_s - stage.world.plan.heal_s - stage.world.elapsed_s
+
+
+def _bring_passes(stage: Stage, name: str, looks_s: Sequence[float]) -> None:
     world = stage.world
 
     def cut() -> None:
         if name in world.venue.hidden:
             world.streams.cut_all()
 
-    for after_s in LOOKS_S:
-        stage.later(max(world.plan.quarantine_s, ASKED_S) + after_s, cut)
+    for after_s in looks_s:
+        stage.later(after_s, cut)
 
 
 def _unhide_later(stage: Stage, name: str, shown_s: float) -> None:
     """Nothing tells of it until its absence could be believed, at the latest until all faults are over."""
     world = stage.world
-    left_s = min(shown_s, world.ends_s - world.plan.heal_s) - world.elapsed_s
+    left_s = min(shown_s - world.elapsed_s, _chaos_left_s(stage))
     if left_s > 0:
         stage.later(left_s, lambda: world.venue.hidden.pop(name, None))
     else:
         world.venue.hidden.pop(name, None)
 
 
-def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
+def _hide_next(
+    stage: Stage, *, times: int, answer_lost: str | None, hold_s: float = 0.0, looks_s: Sequence[float] = ()
+) -> None:
+    """Nothing tells of the next order: until the fault is over, and for `hold_s` at least."""
     hidden = stage.world.venue.hidden
     done: list[str] = []
 
@@ -153,10 +171,8 @@ def _hide_next(stage: Stage, *, times: int, answer_lost: str | None) -> None:
         name = client_id(request)
         done.append(name)
         hidden[name] = None
-        shown_s = 0.0
-        if times > 1:
-            _bring_passes(stage, name)
-            shown_s = stage.world.elapsed_s + max(stage.world.plan.quarantine_s, ASKED_S) + 2 * LOOKS_S[-1]
+        shown_s = stage.world.elapsed_s + hold_s
+        _bring_passes(stage, name, looks_s)
         stage.at_end(lambda: _unhide_later(stage, name, shown_s))
         fate.serve_times = times
         fate.answer_lost = answer_lost

@@ -1,0 +1,112 @@
+"""Bugs of proof: absence, repairs that are told, legs and stops, the lease's term, what stopping everything does."""
+
+from __future__ import annotations
+
+from tests.simulation.bugs.bug import Bug
+
+BUGS = (
+    Bug(
+        name="order-given-up-in-silence",
+        rows="A1 I15",
+        text="an order that found no connection in any attempt is given up, and nobody is told",
+        path="app/gateway.py",
+        old='                self._drop(approved, f"no connection in {len(RETRY_DELAYS_S) + 1} attempts")\n                return',
+        new="                return",
+    ),
+    Bug(
+        name="answer-of-before-the-quarantine-counts",
+        rows="I4 A4",
+        text="an empty answer to a look-up counts as proof though the order could still arrive",
+        path="orders/watch.py",
+        old="    if answer_ns is None or answer_ns < quarantine_end_ns or order.clean_passes",
+        new="    if answer_ns is None or order.clean_passes",
+    ),
+    Bug(
+        name="leg-does-what-its-entry-did",
+        rows="B7 I12",
+        text="the leg of an entry belongs to its strategies with the sign of the entry",
+        path="orders/making.py",
+        old="    order.allocations = tuple(Allocation(each.strategy, -each.quantity) for each in parent.allocations)",
+        new="    order.allocations = parent.allocations",
+    ),
+    Bug(
+        name="stop-further-away-than-declared",
+        rows="P34",
+        text="a protective stop lies where more is lost than the strategy declared",
+        path="portfolio/stops.py",
+        old="    prices = [price * (ONE + side.sign * fraction) for price, fraction in wishes]",
+        new="    prices = [price * (ONE + side.sign * fraction * 4) for price, fraction in wishes]",
+    ),
+    Bug(
+        name="corrected-price-ignored",
+        rows="C12 I18",
+        text="an execution of which only the price was corrected keeps the old one",
+        path="engine/repairing.py",
+        old="            same = told is not None and (told.quantity, told.price) == (\n                booked.execution.quantity,\n                booked.execution.price,\n            )",
+        new="            same = told is not None and told.quantity == booked.execution.quantity",
+    ),
+    Bug(
+        name="taken-back-without-a-row",
+        rows="C12 I12 I29",
+        text="an execution is taken out of the books, and no row says so",
+        path="engine/repairing.py",
+        old='            remember_void(desk, booked, _realised(desk, symbol) - before, source="broker", reason=reason)\n',
+        new="",
+    ),
+    Bug(
+        name="external-order-unsaid",
+        rows="C11",
+        text="an order of somebody else is adopted, and nobody is told",
+        path="orders/reconcile.py",
+        old='        AdoptOrder(difference=difference, order=difference.order),\n        RaiseAlert(severity=Severity.WARNING, code="external_order", text=text),',
+        new="        AdoptOrder(difference=difference, order=difference.order),",
+    ),
+    Bug(
+        name="external-position-unsaid",
+        rows="C6",
+        text="shares of somebody else are adopted, and nobody is told",
+        path="orders/reconcile.py",
+        old='        RaiseAlert(severity=Severity.WARNING, code="external_position", text=text),\n',
+        new="",
+    ),
+    Bug(
+        name="drift-lock-ends-at-once",
+        rows="C7",
+        text="the lock of a symbol that drifted ends with the next pass",
+        path="engine/reconciling.py",
+        old="            elif desk.age_s(seen_mono_ns) >= desk.config.limits.quiet_seconds:",
+        new="            elif desk.age_s(seen_mono_ns) >= 1:",
+    ),
+    Bug(
+        name="lease-lasts-too-long",
+        rows="I25 H2",
+        text="the deadline of the lease is three terms away",
+        path="persistence/lease.py",
+        old="        self.deadline_mono_ns = MonoNanos(asked_ns + round(self._term_s * 1e9))",
+        new="        self.deadline_mono_ns = MonoNanos(asked_ns + round(3 * self._term_s * 1e9))",
+    ),
+    Bug(
+        name="starved-stream-only-told",
+        rows="C1 D1",
+        text="a stream that owes news is told of, and not made anew",
+        path="engine/stream_alarm.py",
+        old="        self._healing.cycle(Stream.TRADE_UPDATES, reason)",
+        new="        pass",
+    ),
+    Bug(
+        name="touched-file-ignored",
+        rows="I9 E9",
+        text="a touched file engages nothing",
+        path="app/kill_latch.py",
+        old="            if self._touched.exists() and self._file",
+        new="            if tick == 0 and self._file",
+    ),
+    Bug(
+        name="kill-cancels-nothing",
+        rows="I9 E9",
+        text="the kill switch leaves open orders where they are",
+        path="engine/operator.py",
+        old='        desk.emit(self._guarding.cancel_for_kill("kill switch"))\n',
+        new="",
+    ),
+)
