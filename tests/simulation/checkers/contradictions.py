@@ -73,7 +73,8 @@ class Contradictions(Judge):
         if shown.status not in STATUS_WORDS and not self._is_overtaken(shown):
             yield "word", f"is {shown.status!r}"
         before = self._filled.get(name, Decimal(0))
-        if shown.filled_quantity < before and shown.updated_ns - self._newest_ns[name] >= SECOND_NS:
+        newest_ns = max(self._newest_ns.get(name, 0), self._passed_ns.get(name, 0))
+        if shown.filled_quantity < before and shown.updated_ns - newest_ns >= SECOND_NS:
             yield "fell", f"has {shown.filled_quantity} filled, and had {before}"
         if self._has_splits or intent.stop_price is not None:  # both are altered by the broker, as they must be
             return
@@ -86,10 +87,10 @@ class Contradictions(Judge):
                 return
 
     def _is_overtaken(self, shown: BrokerOrder) -> bool:
-        """Whether a newer picture was told before, or of the same moment that it is over."""
+        """Whether a newer picture was told before, or of the same moment that it is over, or what a pass shows."""
         name = shown.client_order_id
-        newest_ns = max(self._newest_ns.get(name, 0), self._passed_ns.get(name, 0))
-        return shown.updated_ns < newest_ns or shown.updated_ns <= self._over_ns.get(name, -1)
+        is_older = shown.updated_ns < self._newest_ns.get(name, 0)
+        return is_older or shown.updated_ns <= max(self._over_ns.get(name, -1), self._passed_ns.get(name, -1))
 
     def _note_pass(self, event: BrokerSnapshot) -> None:
         if self.notes.hearing.good_pass_ns != event.started_mono_ns:
