@@ -209,14 +209,14 @@ class Exposure(Judge):
         if not order.is_open and booked >= max(reachable, order.filled_qty):
             del self._open[order.id]
         if not order.is_open and self._is_told_less(order):
-            reachable -= 1
+            return ZERO
         return max(ZERO, reachable - booked)
 
     def _is_told_less(self, order: SimOrder) -> bool:
-        """Whether the word that ended it told a share less than had filled (fault C4): a pass tells the rest."""
+        """Whether the word that ended it told less than had filled (fault C4): a pass tells the rest."""
         engine = self.world.engine
         known = None if engine is None else engine._desk.orders.by_broker_id(BrokerOrderId(order.id))
         if known is None or not self.notes.has_planned("frame_overfilled"):
             return False
         is_new = self.world.mono_ns - known.status_mono_ns < PASS_S * SECOND_NS
-        return is_new and known.filled_quantity == order.filled_qty - 1 and known.status in OVER
+        return is_new and known.filled_quantity < order.filled_qty and known.status in OVER

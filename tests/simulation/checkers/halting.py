@@ -104,6 +104,8 @@ class Halting(Judge):
         engine = self.world.engine
         if self._asked_ns is None or engine is None or not engine._desk.is_trading:
             return
+        if self.notes.waits_for_a_person:  # who does not lead cancels nothing, and it is said
+            return
         if self.world.mono_ns - self._asked_ns < CANCELLED_S * SECOND_NS:
             return
         left = [each.client_order_id for each in self.truth.open_orders() if each.id in self._to_cancel]
