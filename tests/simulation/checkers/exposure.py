@@ -194,7 +194,8 @@ class Exposure(Judge):
         is_lost = (first,) in self.world.losses.intents
         if is_lost and engine is not None and engine._desk.orders.get(ClientOrderId(first)) is None:
             return ZERO  # its intent is gone with the database that knew it; `recovering` judges what comes back
-        if order.client_order_id in self.world.revived and self._is_untold(order.client_order_id):
+        is_revived = order.client_order_id in self.world.revived
+        if is_revived and (self._is_untold(order.client_order_id) or self._is_let_go(order)):
             return ZERO
         if order.replaces is not None:
             return self._need_of_follower(order)
@@ -211,6 +212,12 @@ class Exposure(Judge):
         if not order.is_open and self._is_told_less(order):
             return ZERO
         return max(ZERO, reachable - booked)
+
+    def _is_let_go(self, order: SimOrder) -> bool:
+        """Whether a life began after the broker's final word on an order that came back: it keeps none that ended. Its
+        passes find other executions than are booked, which locks the symbol at once."""
+        engine = self.world.engine
+        return engine is not None and engine._desk.orders.by_broker_id(BrokerOrderId(order.id)) is None
 
     def _is_told_less(self, order: SimOrder) -> bool:
         """Whether the word that ended it told less than had filled (fault C4): a pass tells the rest."""
