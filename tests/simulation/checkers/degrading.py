@@ -17,6 +17,7 @@ PASS_S = 45.0 + 2.5
 """The limit (I17), the second of the timer, and what a slow step costs."""
 FEED_S = 15.0 + 5.0 + 5.0
 """The limit of silence, the five seconds in which it is found out (I22), and a step of the timer that comes late."""
+STOOD_STILL_NS = 3 * SECOND_NS
 DATABASE_S = 14.0
 """A probe every ten seconds here, and a step of the timer that comes late."""
 
@@ -30,7 +31,7 @@ class Degrading(Judge):
     def __init__(self, notes: Notes) -> None:
         super().__init__(notes)
         self._down_ns: int | None = None
-        self._feed_since_ns = 0
+        self._feed_since_ns = self._seen_ns = 0
 
     def on_start(self) -> None:
         self._down_ns = None
@@ -43,6 +44,9 @@ class Degrading(Judge):
 
     def on_second(self) -> None:
         engine, now_ns = self.world.engine, self.world.mono_ns
+        if now_ns - self._seen_ns > STOOD_STILL_NS:  # a process that stood still heard nothing, and found nothing out
+            self._feed_since_ns, self._down_ns = now_ns, None
+        self._seen_ns = now_ns
         if self.world.is_database_up:
             self._down_ns = None
         elif self._down_ns is None:
