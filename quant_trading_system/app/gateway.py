@@ -149,8 +149,11 @@ class OrderGateway:
         self._show_life()
 
     def _show_life(self) -> None:
-        if self._due_ns:
-            self._pulse((min(self._due_ns.values()) - self._clock.mono_ns()) / NANOS_PER_SECOND)
+        """The earliest promise counts. One that has passed is left as it stands: where the process stood still meanwhile,
+        the supervisor has made it last longer (fault H2)."""
+        left_ns = min(self._due_ns.values(), default=0) - self._clock.mono_ns()
+        if self._due_ns and left_ns >= 0:
+            self._pulse(left_ns / NANOS_PER_SECOND)
 
     async def _send(self, approved: Approved) -> None:
         intent = approved.intent

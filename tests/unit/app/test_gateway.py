@@ -10,7 +10,7 @@ import pytest
 
 from quant_trading_system.adapters.alpaca.limits import Lane as RequestLane
 from quant_trading_system.adapters.alpaca.orders import payload
-from quant_trading_system.app.gateway import QUEUE_MAX, OrderGateway
+from quant_trading_system.app.gateway import ATTEMPT_SECONDS_MAX, QUEUE_MAX, OrderGateway
 from quant_trading_system.app.inbox import Inbox
 from quant_trading_system.core.broker import BrokerOrder
 from quant_trading_system.core.errors import InDoubt, Refused, Unavailable
@@ -235,6 +235,35 @@ def test_orders_are_sent_four_at_a_time_each_once():
         len({round(at, 3) for at, line in zip(wire.journal.at_s, wire.journal.lines, strict=True) if line == "bytes"})
         == 3
     )
+
+
+@pytest.mark.fault("H2")
+@pytest.mark.invariant("I26")
+def test_an_order_that_is_late_takes_no_life_back_that_the_gateway_was_granted():
+    """While the process stood still a promise passed; the supervisor made it last longer, another order goes on."""
+    wire = Wire()
+    shown_s: list[float] = []
+
+    def show(for_s: float | None) -> None:
+        if for_s is not None:
+            shown_s.append(for_s)
+
+    wire.gateway._pulse = show
+
+    async def stands_still() -> BrokerOrder:
+        await asyncio.sleep(ATTEMPT_SECONDS_MAX)
+        wire.gateway.submit(approved(2))
+        await asyncio.sleep(5.0)
+        return shown(1)
+
+    async def script() -> None:
+        wire.client.script = [stands_still, shown(2)]
+        wire.gateway.submit(approved(1))
+        await asyncio.sleep(60.0)
+
+    events = wire.run(script)
+    assert sum(isinstance(event, OrderAnswered) for event in events) == 2
+    assert min(shown_s) >= 0
 
 
 @pytest.mark.invariant("I28")
