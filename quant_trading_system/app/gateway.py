@@ -149,8 +149,8 @@ class OrderGateway:
         self._show_life()
 
     def _show_life(self) -> None:
-        """The earliest promise counts. One that has passed is left as it stands: where the process stood still meanwhile,
-        the supervisor has made it last longer (fault H2)."""
+        """The earliest promise counts. One that has passed stands as it is: the supervisor made it last longer where
+        the process stood still meanwhile (fault H2)."""
         left_ns = min(self._due_ns.values(), default=0) - self._clock.mono_ns()
         if self._due_ns and left_ns >= 0:
             self._pulse(left_ns / NANOS_PER_SECOND)
