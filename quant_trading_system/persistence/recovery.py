@@ -146,7 +146,7 @@ async def _recent(connection: Connection) -> tuple[RecentOrder, ...]:
         " OR EXISTS (SELECT FROM intents WHERE intents.client_order_id = orders.client_order_id))"
         " AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
         " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
-        " ORDER BY created_ns",
+        " ORDER BY created_ns, client_order_id",
         EXTERNAL,
         NANOS_PER_DAY,
     )

@@ -66,7 +66,7 @@ def open_orders(tx: Transaction) -> Answer:
     " OR EXISTS (SELECT FROM intents WHERE intents.client_order_id = orders.client_order_id))"
     " AND (created_ns > (SELECT max(created_ns) FROM orders) - $2"
     " OR filled_quantity > 0 AND venue_ns > (SELECT max(created_ns) FROM orders) - $2)"
-    " ORDER BY created_ns"
+    " ORDER BY created_ns, client_order_id"
 )
 def recent_orders(tx: Transaction, external: str, age_ns: int) -> Answer:
     last = largest(tx.rows("orders"), "created_ns")
@@ -84,7 +84,7 @@ def recent_orders(tx: Transaction, external: str, age_ns: int) -> Answer:
         if row["strategy"] != external or tx.get("intents", (row["client_order_id"],)) is not None
         if row["created_ns"] > last - age_ns or (row["filled_quantity"] > 0 and row["venue_ns"] > last - age_ns)
     ]
-    return sorted(found, key=lambda row: row["sent_ns"])
+    return sorted(found, key=lambda row: (row["sent_ns"], row["client_order_id"]))
 
 
 @statement("SELECT strategy, symbol, quantity, cost_usd, realised_usd FROM positions ORDER BY strategy, symbol")
